@@ -1,0 +1,116 @@
+"""This machine's side of the work: the clone, its hub, and the folder where state of this host lies."""
+
+import fcntl
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from runner import git
+from runner.agents import Agent
+from runner.errors import UserError
+from runner.forge import Forge
+from runner.lifecycle import Stage
+from runner.models import Model
+from runner.sandbox import Sandbox
+
+
+class Hub(NamedTuple):
+    """Where branches are pushed and tasks are read from.
+
+    `own` is the repository's own folder where the hub is that repository itself, else None.
+    """
+
+    url: str
+    own: Path | None
+
+
+class Clone(NamedTuple):
+    """The repository in which the command stands: its git dir, its work tree (None: bare), its hub, the state folder."""
+
+    git_dir: Path
+    work_tree: Path | None
+    hub: Hub
+    state: Path
+
+
+@dataclass(frozen=True)
+class Host:
+    """All that one turn needs of the outside world. `say` hears one line for a person about what is happening."""
+
+    id: str
+    state: Path
+    repo: git.Repo
+    hub: Hub
+    folder: Path
+    sandbox: Sandbox
+    forge: Forge
+    model: Callable[[Agent, Stage], Model]
+    now: Callable[[], datetime]
+    say: Callable[[str], None]
+
+    def timestamp(self) -> str:
+        """Now, as records write it: ISO 8601 in UTC, whole seconds."""
+        return self.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def find_clone(folder: Path) -> Clone:
+    """The repository around `folder`. Raises `UserError` where there is none."""
+    git.require_git()
+    found = _ask(folder, "rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository")
+    if found is None:
+        raise UserError(f"{folder} is not in a Git repository", "go into one, or make one: pullwright init DIR")
+    git_dir, bare = found.splitlines()
+    top = None if bare == "true" else _ask(folder, "rev-parse", "--path-format=absolute", "--show-toplevel")
+    root = Path(top) if top else Path(git_dir)
+    state = Path(os.environ.get("PULLWRIGHT_STATE") or Path(git_dir) / "pullwright")
+    return Clone(Path(git_dir), Path(top) if top else None, _hub(root, Path(git_dir)), state.absolute())
+
+
+def _hub(root: Path, git_dir: Path) -> Hub:
+    url = _ask(root, "remote", "get-url", "origin")
+    if not url:
+        return Hub(str(git_dir), root)
+    local = Path(url).expanduser() if "://" not in url else None
+    if local is not None and (root / local).exists():  # a relative address is meant from the clone's top
+        return Hub(str((root / local).resolve()), None)
+    return Hub(url, None)
+
+
+def _ask(folder: Path, *args: str) -> str | None:
+    done = subprocess.run(
+        ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", *args],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def host_id(state: Path) -> str:
+    """This host's name in records: the machine's name and eight digits of this state folder's own place.
+
+    Two clones on one machine are two hosts: they share neither workspaces nor locks. A copied folder is another host,
+    since the digits come from where it lies.
+    """
+    return f"{platform.node() or 'host'}/{hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:8]}"
+
+
+@contextmanager
+def lock(state: Path, name: str, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a lock of this host; yields whether it was had. The kernel frees it however the process ends."""
+    path = state / "locks" / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
