@@ -1,0 +1,73 @@
+"""What a tool may touch, and what it answers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from runner.models import ToolSpec
+from runner.sandbox import Limits, Mount, Network, Sandbox
+
+SRC = "/workspace/src"
+
+Body = msgspec.Meta(extra_json_schema={"x-body": True})
+"""Marks a parameter that carries a whole text: `Annotated[str, Body]`. It is never put inside constrained JSON."""
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """Where an agent's own words go: `progress` hears percents (0–100) of the stage, `note` a line for the history."""
+
+    progress: Callable[[int], None]
+    note: Callable[[str], None]
+
+
+class Work(msgspec.Struct, frozen=True):
+    """One task's place to work in: the first parameter of every tool, and no part of its schema.
+
+    `mounts` show the task's folders under `/workspace` and its scratch folder as `/tmp`. `env`, `path`, `limits` and
+    `network` go into every command; `limits.seconds` is the longest that one may ask for. `cap` is the length in
+    characters of what a model is shown of one result (`observation_cap`).
+    """
+
+    sandbox: Sandbox
+    mounts: tuple[Mount, ...]
+    journal: Journal
+    env: dict[str, str] = {}
+    path: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    network: Network = "none"
+    cap: int = 3584
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """What the model is told of a call. `exit` is a command's status; None for all else, and for one that was ended."""
+
+    text: str
+    exit: int | None = None
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """The agent says that its stage is done. Its word is no evidence: the gates look for themselves."""
+
+    summary: str
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """The agent cannot go on without a person's answer."""
+
+    question: str
+
+
+Answer = Observation | Finish | Ask
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A tool bound to its work. `run` takes the arguments by name; it raises `ToolError` for the model to read."""
+
+    spec: ToolSpec
+    run: Callable[[dict[str, Any]], Answer]
+
+
+def observation_cap(context: int) -> int:
+    """Characters of one result for a window of `context` tokens: an eighth of it (references/models.md §4.5)."""
+    return max(1500, min(10_000, int(context * 3.5 / 8)))

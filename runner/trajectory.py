@@ -1,0 +1,237 @@
+"""One attempt at one stage, turn by turn: an append-only file of JSON lines, each on disk before the next begins.
+
+A line is written when something is known that a later run cannot find out again: what the model said (before its tool
+runs), what came of it (before the next question). After a crash the same conversation is read back, and a reply whose
+call has no result yet is `pending`: it is acted upon first, so that nothing is lost and no model is asked twice.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from runner.errors import UserError
+from runner.models import Message, Reply, ToolCall
+
+RECENT = 24
+"""Results and words that `recent` keeps: more than any rule about repetition looks back."""
+
+
+class Started(msgspec.Struct, frozen=True, tag="start", tag_field="kind", omit_defaults=True):
+    """A new segment: the conversation is `messages` from here on, whatever came before; `why` if it is not the first.
+
+    `opening` says how many of the messages are the fixed front, which a compaction keeps as they are.
+    """
+
+    model: str
+    protocol: str
+    messages: tuple[Message, ...]
+    opening: int
+    why: str = ""
+
+
+class Replied(msgspec.Struct, frozen=True, tag="reply", tag_field="kind", omit_defaults=True):
+    """What the model said to the conversation whose digest is `asked`, and to `sent` characters of it.
+
+    `only` are the tools that it was allowed (empty: all). `body`: this is the text which the reply before it still
+    owed, not a step of its own.
+    """
+
+    reply: Reply
+    asked: str
+    sent: int
+    seconds: float
+    only: tuple[str, ...] = ()
+    body: bool = False
+
+
+class Ran(msgspec.Struct, frozen=True, tag="result", tag_field="kind", omit_defaults=True):
+    """What came of a call, as the model was told. `call` and `thought` are how the turn is kept in the conversation.
+
+    `snapshot` names the state of the workspace after it; `fault` says that the tool refused (`ToolError`), `lifted`
+    that the call was found in text although native calls were offered.
+    """
+
+    call: ToolCall
+    thought: str
+    text: str
+    seconds: float
+    exit: int | None = None
+    fault: bool = False
+    lifted: bool = False
+    snapshot: str | None = None
+
+
+class Told(msgspec.Struct, frozen=True, tag="told", tag_field="kind", omit_defaults=True):
+    """Words to the model that no tool said. `after` is the reply which they answer, as it stays in the conversation.
+
+    `rule` names why they were said (`format`, `repeat`, `last turn`, `person`); `id` is that of a person's message.
+    """
+
+    text: str
+    rule: str
+    after: str = ""
+    id: str = ""
+
+
+class Ended(msgspec.Struct, frozen=True, tag="end", tag_field="kind", omit_defaults=True):
+    """How a run ended, for a reader; the next run simply goes on."""
+
+    outcome: str
+    detail: str = ""
+
+
+Entry = Started | Replied | Ran | Told | Ended
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What an attempt has used so far: `steps` are replies but for owed bodies; `cost` in US dollars."""
+
+    steps: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+
+
+def turns(entry: Entry) -> tuple[Message, ...]:
+    """The messages that an entry adds to the conversation."""
+    if isinstance(entry, Ran):
+        call = entry.call
+        return (
+            Message("assistant", entry.thought, calls=(call,)),
+            Message("tool", entry.text, answers=call.id, tool=call.name),
+        )
+    if isinstance(entry, Told):
+        answered = (Message("assistant", entry.after),) if entry.after else ()
+        return (*answered, Message("user", entry.text))
+    return ()
+
+
+class Trajectory:
+    """An attempt's file, and what follows from it: nothing here is known that the file does not say.
+
+    `messages` is the conversation of the present segment, `recent` the last results and words (oldest first),
+    `replies` the number of all replies, which is the `turn` of the next request.
+    """
+
+    def __init__(self, path: Path, file: int, watch: Callable[[Entry], None] | None) -> None:
+        self.path = path
+        self.segment: Started | None = None
+        self.messages: list[Message] = []
+        self.recent: deque[Ran | Told] = deque(maxlen=RECENT)
+        self.pending: tuple[Replied, ...] = ()
+        self.last_reply: Replied | None = None
+        self.last: Entry | None = None
+        self.replies = 0
+        self.totals = Totals()
+        self.heard: set[str] = set()
+        self.snapshot: str | None = None
+        self._file = file
+        self._watch = watch
+        self._digest = blake2b(digest_size=8)
+        self._encoder = msgspec.json.Encoder()
+
+    @classmethod
+    def open(cls, path: Path, watch: Callable[[Entry], None] | None = None) -> Self:
+        """Read what is there and be ready to go on; a last line that a crash cut short is dropped.
+
+        `watch` hears each entry after it is on disk (a live view). Raises `UserError` for a file that is damaged
+        elsewhere.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        trajectory = cls(path, file, watch)
+        trajectory._recall(path.read_bytes())
+        if new:
+            _sync_folder(path.parent)
+        return trajectory
+
+    @property
+    def asked(self) -> str:
+        """A digest of everything said so far: two runs that agree in it asked the model the same."""
+        return self._digest.hexdigest()
+
+    def append(self, entry: Entry) -> None:
+        """Put an entry on disk, then make it known."""
+        line = self._encoder.encode(entry) + b"\n"
+        view = memoryview(line)
+        while view:
+            view = view[os.write(self._file, view) :]
+        os.fdatasync(self._file)
+        self._take(entry, line)
+        if self._watch is not None:
+            self._watch(entry)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _recall(self, data: bytes) -> None:
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            os.ftruncate(self._file, whole)
+        decoder = msgspec.json.Decoder(Entry)
+        for number, line in enumerate(data[:whole].splitlines(keepends=True), 1):
+            try:
+                self._take(decoder.decode(line), line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise UserError(
+                    f"{self.path}: line {number} is damaged: {error}",
+                    "move the file away; the stage then starts a new conversation on the work that is there",
+                ) from error
+
+    def _take(self, entry: Entry, line: bytes) -> None:
+        self.last = entry
+        if isinstance(entry, Replied):
+            self._count(entry)
+            return
+        if isinstance(entry, Started):
+            self.segment, self.messages = entry, list(entry.messages)
+        elif isinstance(entry, Ran | Told):
+            self.pending = ()
+            self.recent.append(entry)
+            self.messages.extend(turns(entry))
+            self._remember(entry)
+        self._digest.update(line)
+
+    def _remember(self, entry: Ran | Told) -> None:
+        if isinstance(entry, Told):
+            self.heard.add(entry.id)
+            return
+        self.snapshot = entry.snapshot or self.snapshot
+        self.totals = msgspec.structs.replace(self.totals, seconds=self.totals.seconds + entry.seconds)
+
+    def _count(self, entry: Replied) -> None:
+        self.replies += 1
+        self.last_reply = entry
+        self.pending = (*self.pending, entry)
+        reply, old = entry.reply, self.totals
+        self.totals = Totals(
+            steps=old.steps + (not entry.body),
+            tokens=old.tokens + reply.prompt_tokens + reply.completion_tokens,
+            cost=old.cost + reply.cost,
+            seconds=old.seconds + entry.seconds,
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new file's name is durable only once its folder is."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
