@@ -25,13 +25,14 @@ class Act(msgspec.Struct, frozen=True):
 class NeedBody(msgspec.Struct, frozen=True):
     """A call that lacks the one `parameter` which is never carried inside JSON; `instruction` asks the model for it.
 
-    `attempt` counts from 1; a body that could not be read comes back as the next attempt with another instruction.
+    `attempt` counts from 1; a body that could not be read comes back as the next attempt with the `problem` in words.
     """
 
     call: ToolCall
     parameter: str
     instruction: str
     thought: str = ""
+    problem: str = ""
     attempt: int = 1
 
 

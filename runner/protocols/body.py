@@ -1,0 +1,145 @@
+"""Texts of files travel in a fence, never inside JSON: with code in schema-constrained JSON a small model writes a raw
+quote, the grammar takes it for the string's end, and half a file arrives as valid JSON (docs/models.md, R10)."""
+
+import re
+from typing import NamedTuple
+
+import msgspec
+
+from runner.models import Message, Reply, ToolCall, ToolSpec
+from runner.protocols.values import Act, Malformed, NeedBody, Read
+
+# A body that still cannot be read after so many tries is a format error (docs/models.md, "Body request").
+MAX_ATTEMPTS = 3
+
+# Texts that themselves hold fences are asked for in a longer one.
+_FENCED_FORMATS = (".md", ".markdown", ".rst", ".txt")
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^`\n]*?)[ \t]*")
+
+
+class Block(NamedTuple):
+    """What stands between an opening and its closing fence; `closed` is False when the text ended before."""
+
+    text: str
+    closed: bool
+
+
+def body_parameter(tool: ToolSpec) -> str | None:
+    """The one parameter of a tool whose schema says `"x-body": true`, None for most tools."""
+    properties: dict[str, dict[str, object]] = tool.parameters.get("properties", {})
+    return next((name for name, schema in properties.items() if schema.get("x-body")), None)
+
+
+def without_body(tool: ToolSpec) -> ToolSpec:
+    """The tool as far as JSON carries it: for schemas and manuals."""
+    body = body_parameter(tool)
+    properties = {key: value for key, value in tool.parameters.get("properties", {}).items() if key != body}
+    required = [key for key in tool.parameters.get("required", ()) if key != body]
+    return ToolSpec(tool.name, tool.description, {**tool.parameters, "properties": properties, "required": required})
+
+
+def body_optional(tool: ToolSpec) -> ToolSpec:
+    """The tool as replies are checked: a body that comes inside JSON is tolerated, then dropped and asked for."""
+    required = without_body(tool).parameters["required"]
+    return ToolSpec(tool.name, tool.description, {**tool.parameters, "required": required})
+
+
+def act_or_ask(call: ToolCall, tools: tuple[ToolSpec, ...], thought: str = "") -> Act | NeedBody:
+    """A checked call of one of `tools`: ready, or in need of its body, whatever the JSON held of that."""
+    tool = next(tool for tool in tools if tool.name == call.name)
+    parameter = body_parameter(tool)
+    if parameter is None:
+        return Act(call, thought)
+    arguments = {key: value for key, value in call.arguments.items() if key != parameter}
+    return ask(ToolCall(call.name, arguments, call.id), tool, parameter, thought)
+
+
+def ask(call: ToolCall, tool: ToolSpec, parameter: str, thought: str = "") -> NeedBody:
+    """The need of `call` for its body, with an instruction that depends on nothing else: history repeats it."""
+    described = str(tool.parameters["properties"][parameter].get("description", "")).strip().rstrip(".")
+    fence = _fence(call)
+    instruction = (
+        f"Now give `{parameter}` for `{call.name}`{_place(call)}{': ' + described if described else ''}. "
+        f"Reply with exactly one block: a line {fence}, the text, a line {fence}. Nothing else."
+    )
+    return NeedBody(call, parameter, instruction, thought)
+
+
+def as_block(call: ToolCall, body: str) -> str:
+    """`body` in the fence that `ask` asked for: how history shows what the model answered."""
+    fence = _fence(call)
+    return f"{fence}\n{body}{'' if body.endswith(chr(10)) or not body else chr(10)}{fence}"
+
+
+def body_messages(messages: tuple[Message, ...], need: NeedBody, said: str) -> tuple[Message, ...]:
+    """`messages` with what the model `said` and the question for the body, changed by what was wrong before."""
+    question = f"{need.problem}\n{need.instruction}" if need.problem else need.instruction
+    return (*messages, Message("assistant", said), Message("user", question))
+
+
+def read_body(reply: Reply, need: NeedBody) -> Read:
+    """The call with the text of the reply's first block; otherwise the need again, worded anew, or a format error.
+
+    A block that is not closed is never taken: it would be half a file.
+    """
+    block = first_block(reply.text, whole=_fence(need.call) == "````")
+    if block is None or not block.closed:
+        return _again(need, reply, block)
+    body = block.text.encode("utf-8", "replace").decode().replace("\0", "")
+    return Act(ToolCall(need.call.name, {**need.call.arguments, need.parameter: body}, need.call.id), need.thought)
+
+
+def first_block(text: str, *, whole: bool = False) -> Block | None:
+    """The first fenced block; blocks inside it that name their language count as part of it.
+
+    `whole`: the reply is one document, which may hold fences of its own: it ends at the last line that can close it.
+    """
+    lines = text.splitlines(keepends=True)
+    fences = [(number, match) for number, line in enumerate(lines) if (match := _FENCE.fullmatch(line.rstrip("\r\n")))]
+    if not fences:
+        return None
+    start, opening = fences[0]
+    ends = [number for number, match in fences[1:] if _closes(match, opening)]
+    end = (ends[-1] if ends else None) if whole else _end_by_depth(fences, opening)
+    return Block("".join(lines[start + 1 : end]).replace("\r\n", "\n"), end is not None)
+
+
+def _fence(call: ToolCall) -> str:
+    path = call.arguments.get("path")
+    return "````" if isinstance(path, str) and path.lower().endswith(_FENCED_FORMATS) else "```"
+
+
+def _place(call: ToolCall) -> str:
+    path = call.arguments.get("path")
+    return f" of {path}" if isinstance(path, str) else ""
+
+
+def _closes(fence: re.Match[str], opening: re.Match[str]) -> bool:
+    """CommonMark 0.31 §4.5: the same character, at least as long, nothing after it."""
+    return not fence[2] and fence[1].startswith(opening[1])
+
+
+def _end_by_depth(fences: list[tuple[int, re.Match[str]]], opening: re.Match[str]) -> int | None:
+    depth = 1
+    for number, fence in fences[1:]:
+        if _closes(fence, opening):
+            depth -= 1
+        elif fence[2] and fence[1].startswith(opening[1]):
+            depth += 1
+        if depth == 0:
+            return number
+    return None
+
+
+def _again(need: NeedBody, reply: Reply, block: Block | None) -> Read:
+    """A changed question, since the same one fails the same way (R17)."""
+    if need.attempt >= MAX_ATTEMPTS:
+        return Malformed(f"No readable text for `{need.parameter}` of `{need.call.name}` came. Try something smaller.")
+    if reply.finish == "length":
+        problem = "That was cut off before its end, nothing was done. Write a shorter text."
+    elif block is None:
+        problem = f"There was no block in that reply. Begin with a line {_fence(need.call)}."
+    else:
+        problem = f"The block was not closed, nothing was done. End it with a line {_fence(need.call)}."
+    return msgspec.structs.replace(need, problem=problem, attempt=need.attempt + 1)

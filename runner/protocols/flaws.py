@@ -1,0 +1,27 @@
+"""Why a reply without a usable call is none: the ways to end are told apart, since each has its own answer (R19)."""
+
+from runner.models import Reply
+from runner.protocols.values import Flaw, Malformed
+
+_MESSAGES: dict[Flaw, str] = {
+    "length": "Your reply was cut off because it was too long; nothing was done. Reply again, much shorter.",
+    "aborted": "Your reply ended in the middle; nothing was done. Reply again in another way.",
+    "empty": "Your reply was empty.",
+    "swallowed": "Your call could not be read; nothing was done.",
+    "format": "There was no action in your reply; nothing was done.",
+}
+
+
+def malformed(reply: Reply, rule: str) -> Malformed:
+    """What to tell the model about a reply in which no call was found; `rule` says how a call looks."""
+    flaw = _flaw(reply)
+    return Malformed(f"{_MESSAGES[flaw]} {rule}", flaw)
+
+
+def _flaw(reply: Reply) -> Flaw:
+    if reply.finish != "stop":
+        return "length" if reply.finish == "length" else "aborted"
+    if reply.text.strip():
+        return "format"
+    # Ollama's template path drops a tool call that it cannot parse: no text, no call, yet tokens were generated.
+    return "swallowed" if reply.completion_tokens > 1 else "empty"

@@ -1,0 +1,70 @@
+"""A conversation in neutral form as turns of plain text, for protocols whose calls are text."""
+
+from collections.abc import Callable
+
+from runner.models import Message, ToolCall, ToolSpec
+from runner.protocols.body import act_or_ask, as_block, body_parameter
+from runner.protocols.values import NeedBody
+
+NEXT = "What is the next step?"
+
+# Worked examples need real values: placeholders are copied (measured: 30 of 30). A schema's own `examples` go first.
+_SAMPLES: dict[str, object] = {"command": "ls -la", "path": "README.md", "text": "def main", "percent": 40}
+
+Writer = Callable[[ToolCall, str], str]
+
+
+def plain_turns(
+    messages: tuple[Message, ...], tools: tuple[ToolSpec, ...], manual: str, write: Writer
+) -> tuple[Message, ...]:
+    """`messages` without calls and tool results: calls as `write(call, thought)` puts them, results as a user's words.
+
+    `manual` is added to the system prompt. A call with a body becomes the two steps in which it was asked for, so that
+    what a model reads of its past is exactly what it is to do.
+    """
+    turns = [turn for message in messages for turn in _turns(message, tools, write)]
+    if not turns or turns[0].role != "system":
+        turns.insert(0, Message("system", ""))
+    turns[0] = Message("system", f"{turns[0].text}\n\n{manual}".strip())
+    return _merged(turns)
+
+
+def example_call(tools: tuple[ToolSpec, ...]) -> ToolCall | None:
+    """A call with real values of the first tool that has some for all it requires, to be shown in a manual."""
+    return next((call for tool in tools if (call := _sample(tool)) is not None), None)
+
+
+def _sample(tool: ToolSpec) -> ToolCall | None:
+    properties = tool.parameters.get("properties", {})
+    required = tool.parameters.get("required", ())
+    values = {key: (properties[key].get("examples") or [_SAMPLES.get(key)])[0] for key in required}
+    if not values or None in values.values() or body_parameter(tool):
+        return None
+    return ToolCall(tool.name, values)
+
+
+def _turns(message: Message, tools: tuple[ToolSpec, ...], write: Writer) -> tuple[Message, ...]:
+    if message.role == "tool":
+        return (Message("user", f"{message.text}\n\n{NEXT}"),)
+    if not message.calls:
+        return (message,)
+    call, thought = message.calls[0], message.text
+    known = any(tool.name == call.name for tool in tools)
+    read = act_or_ask(call, tools, thought) if known else None
+    if not isinstance(read, NeedBody):
+        return (Message("assistant", write(call, thought)),)
+    return (
+        Message("assistant", write(read.call, thought)),
+        Message("user", read.instruction),
+        Message("assistant", as_block(read.call, str(call.arguments.get(read.parameter, "")))),
+    )
+
+
+def _merged(turns: list[Message]) -> tuple[Message, ...]:
+    """Neighbours of one role as one turn: several models' templates refuse roles that do not alternate."""
+    merged: list[Message] = []
+    for turn in turns:
+        if merged and merged[-1].role == turn.role:
+            turn = Message(turn.role, f"{merged.pop().text}\n\n{turn.text}")
+        merged.append(turn)
+    return tuple(merged)
