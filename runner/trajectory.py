@@ -130,6 +130,7 @@ class Trajectory:
         self.replies = 0
         self.totals = Totals()
         self.heard: set[str] = set()
+        self.notes: list[str] = []
         self.snapshot: str | None = None
         self._file = file
         self._watch = watch
@@ -164,7 +165,7 @@ class Trajectory:
         while view:
             view = view[os.write(self._file, view) :]
         os.fdatasync(self._file)
-        self._take(entry, line)
+        self._take(entry)
         if self._watch is not None:
             self._watch(entry)
 
@@ -187,32 +188,38 @@ class Trajectory:
         decoder = msgspec.json.Decoder(Entry)
         for number, line in enumerate(data[:whole].splitlines(keepends=True), 1):
             try:
-                self._take(decoder.decode(line), line)
+                self._take(decoder.decode(line))
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise UserError(
                     f"{self.path}: line {number} is damaged: {error}",
                     "move the file away; the stage then starts a new conversation on the work that is there",
                 ) from error
 
-    def _take(self, entry: Entry, line: bytes) -> None:
+    def _take(self, entry: Entry) -> None:
         self.last = entry
         if isinstance(entry, Replied):
             self._count(entry)
             return
         if isinstance(entry, Started):
-            self.segment, self.messages = entry, list(entry.messages)
+            self.segment, self.messages = entry, []
+            self._say(entry.messages)
         elif isinstance(entry, Ran | Told):
             self.pending = ()
             self.recent.append(entry)
-            self.messages.extend(turns(entry))
+            self._say(turns(entry))
             self._remember(entry)
-        self._digest.update(line)
+
+    def _say(self, messages: tuple[Message, ...]) -> None:
+        self.messages.extend(messages)
+        self._digest.update(self._encoder.encode(messages))
 
     def _remember(self, entry: Ran | Told) -> None:
         if isinstance(entry, Told):
             self.heard.add(entry.id)
             return
         self.snapshot = entry.snapshot or self.snapshot
+        if entry.call.name == "note" and not entry.fault:
+            self.notes.append(str(entry.call.arguments.get("text", "")))
         self.totals = msgspec.structs.replace(self.totals, seconds=self.totals.seconds + entry.seconds)
 
     def _count(self, entry: Replied) -> None:

@@ -1,0 +1,84 @@
+"""`bash`: a command in the sandbox."""
+
+from hashlib import blake2b
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from runner.errors import ToolError
+from runner.sandbox import Command, Result
+from runner.tools.files import ask_inside, require_started
+from runner.tools.text import elide, plain
+from runner.tools.work import SRC, Observation, Work
+
+LONGEST = 100_000
+"""Linux takes 128 KiB in one argument (MAX_ARG_STRLEN)."""
+
+# $1 is where the working directory of the last command is kept, $2 and $3 the roots it must lie under, $4 the start.
+# What the file says is data: it was written inside, is read inside, and only ever becomes the argument of `cd`.
+WRAPPER = """\
+pullwright_state=$1/.pullwright-cwd pullwright_cwd= pullwright_line=$4
+trap 'pwd -P > "$pullwright_state"' EXIT
+[ -f "$pullwright_state" ] && read -r -n 4096 pullwright_cwd < "$pullwright_state"
+case $pullwright_cwd in "$1"|"$1"/*|"$2"|"$2"/*) ;; *) pullwright_cwd=$3 ;; esac
+cd -- "$pullwright_cwd" 2>/dev/null || cd -- "$3"
+set --
+eval "$pullwright_line"
+"""
+
+
+def bash(work: Work, command: str, timeout: Annotated[int, Meta(ge=1)] = 120) -> Observation:
+    """Run a shell command in the repository. The working directory is kept for the next command.
+
+    command: the shell command, such as python -m pytest -q tests/test_calc.py
+    timeout: seconds after which it is ended
+    """
+    if not command.strip() or "\0" in command or len(command) > LONGEST:
+        raise ToolError("Give one shell command, such as ls -la.")
+    place = work.sandbox.locate
+    tmp, root, home = (place(work.mounts, inside) for inside in ("/tmp", "/workspace", SRC))
+    seconds = min(float(timeout), work.limits.seconds)
+    result = work.sandbox.run(
+        Command(
+            argv=("bash", "-c", WRAPPER, "bash", tmp, root, home, command),
+            mounts=work.mounts,
+            env=work.env,
+            path=work.path,
+            network=work.network,
+            limits=msgspec.structs.replace(work.limits, seconds=seconds),
+        )
+    )
+    require_started(result)
+    return Observation(f"{_ending(result, seconds)}\n{_output(work, result)}", result.exit)
+
+
+def _ending(result: Result, seconds: float) -> str:
+    if result.ending == "exited":
+        return f"exit {result.exit}"
+    reasons = {
+        "timeout": f"it did not end within {seconds:g} seconds",
+        "memory": "it used too much memory",
+        "disk": "it used too much disk space",
+        "output": "it wrote too much output",
+    }
+    return f"stopped: {reasons[result.ending]}"
+
+
+def _output(work: Work, result: Result) -> str:
+    text = plain(result.text).strip("\n")
+    if not text.strip():
+        return "Command ran, no output."
+    if len(text) <= work.cap:
+        return text
+    return elide(text, work.cap, f"all of it is in {_log(work, text)}; use grep, or view with start")
+
+
+def _log(work: Work, text: str) -> str:
+    """Keep the whole output where the agent can look at it again. The same output is the same file."""
+    path = f"/workspace/output/logs/{blake2b(text.encode(), digest_size=4).hexdigest()}.txt"
+    try:
+        ask_inside(work, "write", path, content=text + "\n", check=False)
+    except ToolError as error:
+        return f"no file ({error})"
+    return path

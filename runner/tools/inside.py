@@ -1,0 +1,192 @@
+"""The part of the file tools that runs inside the sandbox: one request as JSON on stdin, one answer on stdout.
+
+It is handed to the sandbox's own `python3 -I -S -c`, so it uses the standard library alone and trusts nothing around
+it. The answer is `{"ok": …}`, or `{"refused": sentence}` for the model to read.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+PAGE = 100
+"""Lines of one page: SWE-agent's viewer (references/models.md R6)."""
+HITS = 30
+LINE = 300
+SHOWN = 5 << 20
+EDITED = 256 << 10
+SKIPPED = {".git", "node_modules", "__pycache__", ".venv", ".tox", ".mypy_cache", ".pytest_cache"}
+
+
+class Refused(Exception):
+    """What cannot be done, as a sentence."""
+
+
+def read(path: str, name: str, largest: int) -> bytes:
+    """The bytes of a regular text file of at most `largest` bytes; never waits for a FIFO or a device."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise Refused(f"{name} does not exist. {neighbours(path)}".strip()) from None
+    except OSError as error:
+        raise Refused(f"{name} cannot be read: {error.strerror}.") from None
+    with open(handle, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused(f"{name} is not a file that can be read.")
+        if status.st_size > largest:
+            raise Refused(f"{name} is too large: {status.st_size} bytes. Use bash with sed, head or grep.")
+        data = file.read(largest)
+    if b"\0" in data[:8192]:
+        raise Refused(f"{name} is a binary file of {len(data)} bytes.")
+    return data
+
+
+def neighbours(path: str) -> str:
+    """What the nearest existing folder holds, for a path that was mistyped."""
+    folder = Path(path).parent
+    if not folder.is_dir():
+        return f"There is no folder {folder.name} either."
+    names = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
+    return "Its folder holds: " + ", ".join(names[:20]) + (" …" if len(names) > 20 else "") if names else ""
+
+
+def view(path: str, name: str, start: int, cap: int) -> str:
+    """A page of numbered lines that fits into `cap` characters, or what a folder holds."""
+    if Path(path).is_dir():
+        return listing(path, name)
+    lines = read(path, name, SHOWN).decode("utf-8", "replace").splitlines()
+    if not lines:
+        return f"{name} is empty."
+    if start > len(lines):
+        raise Refused(f"{name} has only {len(lines)} lines.")
+    shown: list[str] = []
+    room = cap - len(name) - 120
+    for number, line in enumerate(lines[start - 1 : start - 1 + PAGE], start):
+        text = f"{number:>4} {line if len(line) <= LINE else line[:LINE] + ' … (cut)'}"
+        room -= len(text) + 1
+        if room < 0 and shown:
+            break
+        shown.append(text)
+    last = start + len(shown) - 1
+    more = f"\n({len(lines) - last} more lines: view with start={last + 1})" if last < len(lines) else ""
+    return f"{name}: lines {start}-{last} of {len(lines)}\n" + "\n".join(shown) + more
+
+
+def listing(path: str, name: str) -> str:
+    """A folder's entries, folders first."""
+    entries = sorted(os.scandir(path), key=lambda entry: (not entry.is_dir(follow_symlinks=False), entry.name))
+    shown = [entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries if entry.name != ".git"]
+    more = f"\n({len(shown) - PAGE} more)" if len(shown) > PAGE else ""
+    return f"{name}: {len(shown)} entries\n" + "\n".join(shown[:PAGE]) + more
+
+
+def search(path: str, name: str, text: str) -> str:
+    """The first `HITS` lines that hold `text`, as `file:line: text`; case counts only if `text` has capitals."""
+    needle = text.encode("utf-8", "surrogateescape")
+    hits = list(itertools.islice(found(path, needle, needle == needle.lower()), HITS + 1))
+    if not hits:
+        return f"Nothing under {name} holds that text."
+    more = "\n(more than 30 hits: search for something longer, or in one folder)" if len(hits) > HITS else ""
+    return "\n".join(hits[:HITS]) + more
+
+
+def found(path: str, needle: bytes, fold: bool) -> Iterator[str]:
+    """Every hit under a folder or in a file."""
+    for file in files(path):
+        with contextlib.suppress(Refused):
+            data = read(file, file, 1 << 20)
+            if needle not in (data.lower() if fold else data):
+                continue
+            for number, line in enumerate(data.splitlines(), 1):
+                if needle in (line.lower() if fold else line):
+                    shown = line.strip()[:120].decode("utf-8", "replace")
+                    yield f"{os.path.relpath(file)}:{number}: {shown}"
+
+
+def files(path: str) -> Iterator[str]:
+    """The regular files under a folder in a stable order; generated folders are passed over."""
+    if not Path(path).is_dir():
+        yield path
+        return
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(set(folders) - SKIPPED)
+        yield from (os.path.join(folder, file) for file in sorted(names))  # noqa: PTH118 (walks many files)
+
+
+def load(path: str, name: str) -> dict[str, Any]:
+    """A whole text file to be changed, and whether it is Python that compiles."""
+    data = read(path, name, EDITED)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused(f"{name} is not UTF-8 text and cannot be edited. Use bash.") from None
+    return {"text": text, "sound": broken(text, name) is None}
+
+
+def write(path: str, name: str, content: str, check: bool) -> str:
+    """Put a text in place of a file, whole or not at all. Python that does not compile is refused if `check`."""
+    place = Path(path).resolve()
+    if place.is_dir():
+        raise Refused(f"{name} is a folder.")
+    fault = broken(content, name) if check else None
+    if fault:
+        raise Refused(f"{name} was not written, because it does not compile: {fault}")
+    data = content.encode("utf-8")
+    if place.is_file() and place.read_bytes() == data:
+        return f"{name} already holds exactly this text. Nothing changed."
+    replace(place, data)
+    return f"Wrote {name}: {len(content.splitlines())} lines."
+
+
+def replace(place: Path, data: bytes) -> None:
+    """Write beside the file, then rename over it, so that nobody ever sees half of it. The mode bits stay."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o644
+    handle, beside = tempfile.mkstemp(dir=place.parent, prefix=".writing-")
+    try:
+        with open(handle, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), mode)
+        Path(beside).replace(place)
+    except BaseException:
+        Path(beside).unlink()
+        raise
+
+
+def broken(text: str, name: str) -> str | None:
+    """Why Python source does not compile, with the line that says so; None for all other files."""
+    if not name.endswith(".py"):
+        return None
+    try:
+        compile(text, name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        line = (error.text or "").strip("\n")[:LINE]
+        return f"line {error.lineno}: {error.msg}\n{line}"
+    except (ValueError, RecursionError, MemoryError, UnicodeEncodeError) as error:
+        return str(error) or type(error).__name__
+    return None
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Do one request. What the file system refuses is said, never raised."""
+    operations: dict[str, Callable[..., Any]] = {"view": view, "search": search, "load": load, "write": write}
+    operation = operations[request.pop("do")]
+    try:
+        return {"ok": operation(**request)}
+    except Refused as error:
+        return {"refused": str(error)}
+    except UnicodeError:
+        return {"refused": f"{request['name']} holds characters that are not text."}
+    except OSError as error:
+        return {"refused": f"{request['name']}: {error.strerror or error}."}
+
+
+if __name__ == "__main__":
+    json.dump(answer(json.load(sys.stdin)), sys.stdout)
