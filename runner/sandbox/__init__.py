@@ -82,3 +82,7 @@ class Sandbox(Protocol):
     def run(self, command: Command) -> Result:
         """Run `command` to its end or to a limit; nothing of it is left running."""
         ...
+
+    def locate(self, mounts: tuple[Mount, ...], inside: str) -> str:
+        """The path by which a command with these mounts sees `inside` (absolute, as in `Mount.target`)."""
+        ...

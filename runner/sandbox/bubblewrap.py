@@ -1,0 +1,100 @@
+"""One bwrap per command: namespaces, read-only system, seccomp, limits. The rules: docs/sandbox.md."""
+
+import os
+import subprocess
+import time
+from typing import NamedTuple
+
+from runner.sandbox import Command, Mount, Result, flags, interpreter, launcher, mounts, probe
+from runner.sandbox.descriptors import Descriptors
+from runner.sandbox.status import Status
+from runner.sandbox.supervise import Job, supervise
+from runner.sandbox.usage import Disk
+
+BWRAP = "/usr/bin/bwrap"
+_FREE_FLOOR = 512 << 20
+
+
+class _Started(NamedTuple):
+    """A running bwrap: its process, what it says of itself, and the job to supervise."""
+
+    process: "subprocess.Popen[bytes]"
+    status: Status
+    job: Job
+
+
+class Bubblewrap:
+    """Runs each command in a bubblewrap of its own.
+
+    `bwrap` is the program; AppArmor on Ubuntu permits only /usr/bin/bwrap to make user namespaces, so a copy elsewhere
+    is for tests. Below `free_floor` bytes of free space on a writable mount nothing runs.
+    """
+
+    def __init__(self, *, bwrap: str = BWRAP, free_floor: int = _FREE_FLOOR) -> None:
+        self.level = "bubblewrap"
+        self._bwrap = bwrap
+        self._floor = free_floor
+        self._interpreter = interpreter.ours()
+        self._probed = False
+
+    def check(self) -> None:
+        """Probe once; raises `UserError` with the cause and its remedy when commands cannot be contained here."""
+        if self._probed:
+            return
+        version = probe.version(self._bwrap)
+        self._filter = probe.filter_program(os.uname().machine)
+        trial = self._contain(Command(("/usr/bin/true",), (), cwd="/"))
+        if not trial.ok:
+            raise probe.refusal(trial.text)
+        self.level = probe.level(version)
+        self._probed = True
+
+    def locate(self, mounts: tuple[Mount, ...], inside: str) -> str:
+        """Commands see `inside` under its own name."""
+        return inside
+
+    def run(self, command: Command) -> Result:
+        """Run `command` to its end or to a limit. Raises `UserError` like `check`, `ValueError` for unsafe mounts."""
+        self.check()
+        mounts.verify(command.mounts)
+        return self._contain(command)
+
+    def _contain(self, command: Command) -> Result:
+        began = time.monotonic()
+        disk = Disk([mount.source for mount in command.mounts if mount.writable], command.limits, self._floor)
+        if disk.scarce():
+            return Result("disk", None, b"the disk is nearly full; nothing was run", 0.0)
+        try:
+            started = self._start(command)
+        except OSError as error:  # too long an argument list, no descriptor left
+            return Result("failed", None, str(error).encode(), time.monotonic() - began)
+        with started.process, started.status as status:
+            seen = supervise(started.job, command.stdin, command.limits, disk)
+        ending = "failed" if seen.ending == "exited" and status.exit is None else seen.ending
+        seconds = time.monotonic() - began
+        return Result(ending, status.exit if ending == "exited" else None, seen.output, seconds, seen.omitted)
+
+    def _start(self, command: Command) -> _Started:
+        with Descriptors() as open_:
+            output, output_in = open_.pipe_from()
+            status, status_in = open_.pipe_from()
+            stdin, stdin_out = open_.pipe_to() if command.stdin else (subprocess.DEVNULL, None)
+            contents = flags.files(command.network)
+            files = {path: open_.data(text.encode()) for path, text in contents.items()}
+            fds = flags.Fds(open_.data(self._filter), status_in, files)
+            words = flags.arguments(command, self._interpreter, self._shown(), fds)
+            arguments = open_.data(b"".join(word.encode() + b"\0" for word in words))
+            program = flags.limited(command.argv, command.limits)
+            process = launcher.start(
+                [self._bwrap, "--args", str(arguments), "--", *program],
+                stdin=stdin,
+                output=output_in,
+                fds=(arguments, fds.seccomp, fds.status, *files.values()),
+            )
+        said = Status(status)
+        return _Started(process, said, Job(process.pid, output, stdin_out, lambda: said.end(process)))
+
+    def _shown(self) -> tuple[Mount, ...]:
+        """What every command sees beside the system."""
+        prefix = self._interpreter.prefix
+        return () if prefix is None else (Mount(prefix, str(prefix)),)

@@ -1,0 +1,39 @@
+"""Starts programs from one thread that lives as long as we do.
+
+`--die-with-parent` is PR_SET_PDEATHSIG, and for that the parent is the *thread* that started the child (prctl(2)): a
+sandbox started from a pool's thread would be killed when the pool shrinks, which looks like a crash of the command.
+"""
+
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+
+@cache
+def _thread(_pid: int) -> ThreadPoolExecutor:
+    """The one launching thread of this process; a fork gets its own."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-launcher")
+
+
+def start(
+    argv: list[str], *, stdin: int, output: int, fds: tuple[int, ...] = (), env: dict[str, str] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start `argv` in / with `env` (nothing by default), stdout and stderr into the descriptor `output`.
+
+    In a session of its own, so that a Ctrl-C at our terminal reaches us and not the command. Raises `OSError`.
+    """
+
+    def spawn() -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            argv,
+            stdin=stdin,
+            stdout=output,
+            stderr=output,
+            pass_fds=fds,
+            env=env or {},
+            cwd="/",
+            start_new_session=True,
+        )
+
+    return _thread(os.getpid()).submit(spawn).result()
