@@ -1,0 +1,1 @@
+"""Where the hours went, from a text file."""
