@@ -1,0 +1,80 @@
+"""A model that says what a file tells it to: for the demo, the examples and tests, with no network and no weights."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from runner.errors import UserError
+from runner.models import Abilities, ModelError, Reply, Request, ToolCall
+from runner.models.wire import characters, estimated_tokens
+
+SHAPE = "Give a mapping of stages to lists of {text: …, calls: [{name: …, arguments: {…}}]}."
+
+
+class _Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    arguments: dict[str, Any] = {}
+
+
+class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    text: str = ""
+    calls: tuple[_Call, ...] = ()
+
+
+class Scripted:
+    """The replies of `stage` out of a YAML file, or out of a mapping of the same shape.
+
+    Reply number n answers the request whose `turn` is n, so that a run that is taken up again goes on where it was.
+    """
+
+    def __init__(self, source: Path | Mapping[str, Any], stage: str, *, context: int = 32768) -> None:
+        self.name = "scripted"
+        self._source = source
+        self._stage = stage
+        self._context = context
+
+    def check(self) -> Abilities:
+        """The window that was given; tools can be called. Raises `UserError` for a file that cannot be read."""
+        assert self._replies is not None
+        return Abilities(self._context, tools=True)
+
+    def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
+        """The reply of that turn, tokens estimated so that budgets count. Raises `ModelError` when there is none."""
+        lines = self._replies.get(self._stage, ())
+        if request.turn >= len(lines):
+            where = f"{self._origin}: {self._stage} has {len(lines)} replies"
+            raise ModelError("refused", f"{where}, none for turn {request.turn}.")
+        line = lines[request.turn]
+        if on_text is not None and line.text:
+            on_text(line.text)
+        length = len(line.text) + sum(len(str(call.arguments)) for call in line.calls)
+        return Reply(
+            line.text,
+            tuple(ToolCall(call.name, call.arguments, f"call_{request.turn}") for call in line.calls),
+            prompt_tokens=estimated_tokens(characters(request)),
+            completion_tokens=estimated_tokens(length),
+            model=self.name,
+        )
+
+    @property
+    def _origin(self) -> str:
+        return str(self._source) if isinstance(self._source, Path) else "the script"
+
+    @cached_property
+    def _replies(self) -> dict[str, tuple[_Line, ...]]:
+        try:
+            written = _load(self._source) if isinstance(self._source, Path) else self._source
+            return msgspec.convert(written, dict[str, tuple[_Line, ...]])
+        except OSError as problem:
+            remedy = "Correct `endpoint` of the scripted agent in agents.yaml: the file of its replies."
+            raise UserError(f"{self._origin}: {problem.strerror}", remedy) from problem
+        except (yaml.YAMLError, msgspec.ValidationError, ValueError, RecursionError) as problem:
+            raise UserError(f"{self._origin}: {problem}", SHAPE) from problem
+
+
+def _load(path: Path) -> object:
+    return yaml.load(path.read_bytes(), yaml.CSafeLoader)
