@@ -1,14 +1,27 @@
 """Who the agents are, and the policy: `agents.yaml` → frozen values."""
 
+import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from runner import yamldoc
+from runner.characters import shown, unfit
+from runner.explain import Fault, Path
 from runner.lifecycle import Stage
 
 Review = Literal["human", "auto"]
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Slug = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="lower-case letters, digits and dashes, 63 at most",
+        examples=["gemma"],
+    ),
+]
 
 
 class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -22,7 +35,17 @@ class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     model: Annotated[str, Meta(min_length=1)]
     endpoint: str = "http://localhost:11434"
     provider: Literal["ollama", "openai", "scripted"] = "ollama"
-    api_key: Annotated[str, Meta(pattern=r"^env:[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    api_key: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^env:[A-Za-z_][A-Za-z0-9_]*$",
+                description="`env:` and the name of an environment variable; keys themselves never stand in a file",
+                examples=["env:OPENROUTER_API_KEY"],
+            ),
+        ]
+        | None
+    ) = None
     min_complexity: Annotated[int, Meta(ge=1, le=10)] = 1
     max_complexity: Annotated[int, Meta(ge=1, le=10)] = 10
     concurrency: Annotated[int, Meta(ge=1)] = 1
@@ -59,7 +82,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     review: ReviewPolicy = ReviewPolicy()
     protected: tuple[str, ...] = PROTECTED
-    lease: Annotated[str, Meta(pattern=r"^[1-9][0-9]*(s|m|h)$")] = "30m"
+    lease: Annotated[
+        str,
+        Meta(pattern=r"^[1-9][0-9]{0,5}(s|m|h)$", description="a number of s, m or h", examples=["30m"]),
+    ] = "30m"
     default_complexity: Annotated[int, Meta(ge=1, le=10)] = 3
     network: Literal["none", "registry", "open"] = "none"
     registry: tuple[str, ...] = ()
@@ -71,7 +97,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     """The whole of `agents.yaml`. `repository` is a UUID made by `init`, from which all ids derive."""
 
     version: Literal[1]
-    repository: Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
+    repository: Annotated[
+        str,
+        Meta(
+            pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+            description="a UUID in lower case, as `pullwright init` makes it",
+            examples=["5b1f8a52-3c0e-4d8e-9f57-0c6f4f1d2e3a"],
+        ),
+    ]
     agents: Annotated[tuple[Agent, ...], Meta(min_length=1)]
     base: str = "main"
     forge: Literal["local", "github"] = "local"
@@ -80,3 +113,103 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     tests: tuple[str, ...] = ("tests/**",)
     policy: Policy = Policy()
     notifications: dict[str, Any] = {}
+
+
+def parse_settings(data: bytes, name: str = "agents.yaml") -> Settings:
+    """What the file `name` says. Raises `UserError` with key, line and remedy."""
+    settings = yamldoc.load(data, name, Settings)
+    yamldoc.refuse(_faults(settings), data, name)
+    return settings
+
+
+def lease_seconds(policy: Policy) -> int:
+    """The length of a lease in seconds."""
+    return int(policy.lease[:-1]) * {"s": 1, "m": 60, "h": 3600}[policy.lease[-1]]
+
+
+def _faults(settings: Settings) -> Iterator[Fault]:
+    """What the types alone do not say."""
+    yield from _lines((), msgspec.to_builtins(settings))
+    if not _BRANCH.fullmatch(settings.base) or _NO_BRANCH.search(settings.base):
+        yield Fault(("base",), f"`{shown(settings.base)}` cannot be the base branch", "name a branch such as `main`")
+    names = [agent.name for agent in settings.agents]
+    for index, agent in enumerate(settings.agents):
+        if agent.name in names[:index]:
+            yield Fault(("agents", index, "name"), f"`{agent.name}` stands twice", "give each agent its own name")
+        yield from _agent(("agents", index), agent, names)
+    yield from _policy(settings.policy)
+    yield from _patterns(("tests",), settings.tests)
+
+
+_BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
+_NO_BRANCH = re.compile(r"^(?:work|agents|refs)/|^HEAD$|\.\.|//|/\.|\.lock(?:/|$)|[./]$")
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
+
+
+def _lines(path: Path, value: Any) -> Iterator[Fault]:
+    """No text here steers a terminal; only commands may have several lines."""
+    if isinstance(value, str):
+        commands = path[0] in ("setup", "checks")
+        if found := unfit(value, "\n\t" if commands else ""):
+            yield Fault(path, f"the character {found} cannot stand here", "remove it")
+        if commands and not value.strip():
+            yield Fault(path, "the command is blank", "remove it, or write the command")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _lines((*path, key), item)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _lines((*path, index), item)
+
+
+def _agent(path: Path, agent: Agent, names: list[str]) -> Iterator[Fault]:
+    low, high = agent.min_complexity, agent.max_complexity
+    if low > high:
+        yield Fault((*path, "min_complexity"), f"{low} is more than max_complexity, {high}", "swap the two")
+    for index, other in enumerate(agent.escalation):
+        if other == agent.name or other not in names:
+            what = "itself" if other == agent.name else f"`{shown(other)}`, which is no agent here"
+            others = ", ".join(name for name in names if name != agent.name) or "another agent, once there is one"
+            yield Fault((*path, "escalation", index), f"`{agent.name}` hands over to {what}", f"name {others}")
+    endpoint = _file(agent.endpoint) if agent.provider == "scripted" else _address(agent.endpoint)
+    if endpoint is not None:
+        yield Fault((*path, "endpoint"), *endpoint)
+
+
+def _file(endpoint: str) -> tuple[str, str] | None:
+    if endpoint and "://" not in endpoint and not endpoint.startswith("/") and ".." not in endpoint.split("/"):
+        return None
+    return f"`{shown(endpoint)}` is no file of this repository", "give the replies' path, such as `demo/replies.yaml`"
+
+
+def _address(endpoint: str) -> tuple[str, str] | None:
+    """Keys have their own place: an address is printed, logged and committed."""
+    try:
+        parts = urlsplit(endpoint)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        return f"`{shown(endpoint)}` is no address", "give one such as http://localhost:11434"
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        return "the address holds more than scheme, host and path", "a key goes into `api_key: env:NAME_OF_A_VARIABLE`"
+    return None
+
+
+def _policy(policy: Policy) -> Iterator[Fault]:
+    yield from _patterns(("policy", "protected"), policy.protected)
+    for index, host in enumerate(policy.registry):
+        if not _HOST.fullmatch(host):
+            what = f"`{shown(host)}` is no host name"
+            yield Fault(
+                ("policy", "registry", index), what, "give the bare name in lower case, with `:port` if need be"
+            )
+
+
+def _patterns(path: Path, patterns: tuple[str, ...]) -> Iterator[Fault]:
+    for index, pattern in enumerate(patterns):
+        if not pattern.strip("/") or pattern.startswith("!"):
+            what = f"`{shown(pattern)}` cannot be used as a pattern of paths"
+            yield Fault(
+                (*path, index), what, "write them as in .gitignore, such as `docs/**`; exceptions (`!`) do not exist"
+            )

@@ -1,20 +1,30 @@
 """What was done: `<id>/record.yaml` and `<id>/updates.jsonl`, files ↔ frozen values. Only the runner writes them."""
 
+from collections.abc import Iterable
 from typing import Literal
+from uuid import UUID, uuid5
 
 import msgspec
 
-from runner.lifecycle import Stage
+from runner import yamldoc
+from runner.characters import whole
+from runner.errors import UserError
+from runner.lifecycle import STAGES, Stage
 
 State = Literal["working", "held", "ready", "done", "closed"]
+HoldKind = Literal["failure", "input", "budget"]
 UpdateType = Literal["status_change", "progress_update", "note"]
 
 
 class Hold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why a stage stands still, in words for a person, and since when (ISO 8601, UTC)."""
+    """Why a stage stands still, in words for a person, and since when (ISO 8601, UTC).
+
+    `kind` says who ends it: a `failure` is reworked or escalated first, `input` waits for an answer, `budget` for more.
+    """
 
     reason: str
     since: str
+    kind: HoldKind = "failure"
 
 
 class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,3 +109,66 @@ class Update(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actor: str | None
     update_type: UpdateType
     content: str
+
+
+RECORD_LIMIT = 1 << 20
+"""Bytes of a `record.yaml`: it grows with every attempt, and a task must not get stuck by its own history."""
+
+
+def parse_record(data: bytes, name: str = "record.yaml") -> Record:
+    """The record in the file `name`. Raises `UserError` with key, line and remedy."""
+    return yamldoc.load(data, name, Record, RECORD_LIMIT)
+
+
+def dump_record(record: Record) -> bytes:
+    """The bytes of `record.yaml`: equal records give equal bytes, whatever order their stages were entered in."""
+    stages = {stage: record.stages[stage] for stage in STAGES if stage in record.stages}
+    return yamldoc.dump(msgspec.structs.replace(record, stages=stages))
+
+
+def parse_updates(data: bytes, name: str = "updates.jsonl") -> tuple[Update, ...]:
+    """The history in the file `name`, oldest first; nothing in it is passed over.
+
+    Raises `UserError` that names the line: for one that is no update, is cut off, or has the id of an earlier one.
+    """
+    if not data:
+        return ()
+    lines = data.split(b"\n")
+    if lines[-1]:
+        raise UserError(f"{name}: line {len(lines)} has no end, it may be cut off", _RESTORE)
+    updates = tuple(_update(line, f"{name}: line {number}") for number, line in enumerate(lines[:-1], 1))
+    _refuse_doubles(updates, name)
+    return updates
+
+
+_RESTORE = "take the file from the commit before (git log -p), or remove the bad line"
+
+
+def _update(line: bytes, place: str) -> Update:
+    try:
+        return msgspec.json.decode(line, type=Update)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{place} is not an update: {error}", _RESTORE) from error
+
+
+def _refuse_doubles(updates: tuple[Update, ...], name: str) -> None:
+    seen: dict[str, int] = {}
+    for number, update in enumerate(updates, 1):
+        first = seen.setdefault(update.id, number)
+        if first != number:
+            raise UserError(f"{name}: line {number} has the id of line {first}", _RESTORE)
+
+
+def dump_updates(updates: Iterable[Update]) -> bytes:
+    """The bytes of `updates.jsonl`, one line each. Half characters (lone surrogates) become U+FFFD, as in YAML."""
+    return b"".join(msgspec.json.encode(_whole(update)) + b"\n" for update in updates)
+
+
+def _whole(update: Update) -> Update:
+    actor = whole(update.actor) if update.actor else update.actor
+    return msgspec.structs.replace(update, content=whole(update.content), actor=actor)
+
+
+def update_id(claim: str, sequence: int) -> str:
+    """The id of the update number `sequence` of a claim (a UUID): the same wherever and however often it is made."""
+    return str(uuid5(UUID(claim), str(sequence)))

@@ -1,11 +1,17 @@
 """A task as a person asked for it: `tasks/**/<id>.yaml` → a frozen value."""
 
+import re
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from runner.lifecycle import STAGES, Stage
+from runner import yamldoc
+from runner.characters import shown, unfit
+from runner.errors import UserError
+from runner.explain import Fault, Path
+from runner.lifecycle import SLUG, STAGES, Stage
 
 Complexity = Annotated[int, Meta(ge=1, le=10)]
 
@@ -46,3 +52,78 @@ class Task(msgspec.Struct, frozen=True):
     def folder(self) -> str:
         """The folder of the task's record, beside its YAML: `tasks/<id>`."""
         return self.path.rpartition("/")[0] + "/" + self.id
+
+
+def parse_task(path: str, data: bytes) -> Task:
+    """The task in the file `path` (relative to the repository, its stem is the id) with the content `data`.
+
+    Raises `UserError` that names file, key, line and remedy.
+    """
+    id = path.rpartition("/")[2].removesuffix(".yaml")
+    _check_id(id, shown(path, 200))
+    request = yamldoc.load(data, path, TaskFile)
+    yamldoc.refuse(_faults(id, request), data, path)
+    return Task(id, path, request)
+
+
+def _check_id(id: str, path: str) -> None:
+    if not SLUG.fullmatch(id):
+        like = re.sub(r"[^a-z0-9]+", "-", id.lower()).strip("-")[:63] or "fix-login"
+        remedy = f"rename the file to {like}.yaml: lower-case letters, digits and dashes, 63 at most"
+        raise UserError(f"{path}: `{shown(id)}` cannot be the id of a task", remedy)
+    if id == "record" or re.fullmatch(r"issue-[0-9]+", id):
+        owner = "the records of tasks" if id == "record" else "the issues of a forge"
+        raise UserError(f"{path}: the name `{id}` belongs to {owner}", "give the file another name")
+
+
+def _faults(id: str, request: TaskFile) -> Iterator[Fault]:
+    """What the types alone do not say."""
+    yield from _texts(request)
+    yield from _names(request)
+    yield from _order(request.stages)
+    yield from _relations(id, request)
+
+
+def _texts(request: TaskFile) -> Iterator[Fault]:
+    """A title and acceptance lines stand on one line of commits, mails and reports; no text steers a terminal."""
+    yield from _line(("title",), request.title)
+    for index, text in enumerate(request.acceptance):
+        yield from _line(("acceptance", index), text)
+    if found := unfit(request.description, "\n\t"):
+        yield Fault(("description",), f"the character {found} cannot stand in text", "remove it")
+
+
+def _line(path: Path, text: str) -> Iterator[Fault]:
+    if not text.strip():
+        yield Fault(path, "the text is blank", "say in a few words what is wanted")
+    if found := unfit(text, "\t"):
+        yield Fault(path, f"the character {found} cannot stand in a line of text", "keep to one line of plain text")
+
+
+def _names(request: TaskFile) -> Iterator[Fault]:
+    named: list[tuple[Path, str | None]] = [(("agent",), request.agent), (("parent",), request.parent)]
+    named += [(("depends_on", index), name) for index, name in enumerate(request.depends_on)]
+    for path, name in named:
+        if name is not None and not SLUG.fullmatch(name):
+            yield Fault(path, f"`{shown(name)}` is no id", "ids are lower-case letters, digits and dashes")
+    for index, name in enumerate(request.depends_on):
+        if name in request.depends_on[:index]:
+            yield Fault(("depends_on", index), f"`{name}` stands twice", "name each task once")
+
+
+def _order(stages: tuple[Stage, ...]) -> Iterator[Fault]:
+    right = tuple(stage for stage in STAGES if stage in stages)
+    if stages != right:
+        what = "a stage stands twice" if len(right) < len(stages) else "the stages are out of order"
+        yield Fault(("stages",), what, f"write [{', '.join(right)}]")
+
+
+def _relations(id: str, request: TaskFile) -> Iterator[Fault]:
+    """The ids of subtasks begin with their parent's; one that waited for its parent, which waits for it, never ends."""
+    parent = request.parent
+    if parent is not None and not id.startswith(f"{parent}-"):
+        yield Fault(("parent",), f"a subtask of `{parent}` is not named `{id}`", f"name the file {parent}-….yaml")
+    for index, name in enumerate(request.depends_on):
+        if name in (id, parent):
+            whom = "itself" if name == id else "its parent, which waits for it"
+            yield Fault(("depends_on", index), f"the task waits for {whom}", "remove it")
