@@ -1,6 +1,7 @@
 """A task as a person asked for it: `tasks/**/<id>.yaml` → a frozen value."""
 
 import re
+import hashlib
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -60,9 +61,10 @@ def parse_task(path: str, data: bytes) -> Task:
     Raises `UserError` that names file, key, line and remedy.
     """
     id = path.rpartition("/")[2].removesuffix(".yaml")
-    _check_id(id, shown(path, 200))
-    request = yamldoc.load(data, path, TaskFile)
-    yamldoc.refuse(_faults(id, request), data, path)
+    name = shown(path, 200)
+    _check_id(id, name)
+    request = yamldoc.load(data, name, TaskFile)
+    yamldoc.refuse(_faults(id, request), data, name)
     return Task(id, path, request)
 
 
@@ -127,3 +129,13 @@ def _relations(id: str, request: TaskFile) -> Iterator[Fault]:
         if name in (id, parent):
             whom = "itself" if name == id else "its parent, which waits for it"
             yield Fault(("depends_on", index), f"the task waits for {whom}", "remove it")
+
+
+LIVE = ("priority", "agent", "budget")
+"""Keys that a person may change while work is under way; any other edit holds the task (docs/design.md, rule 7)."""
+
+
+def digest(request: TaskFile) -> str:
+    """SHA-256 of what an agent works from: every key but the live ones, however the YAML is laid out."""
+    fixed = {name: value for name, value in msgspec.structs.asdict(request).items() if name not in LIVE}
+    return hashlib.sha256(msgspec.json.encode(fixed, order="sorted")).hexdigest()
