@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from runner.sandbox import Command, Mount, Result, flags, interpreter, launcher, mounts, probe
 from runner.sandbox.descriptors import Descriptors
+from runner.sandbox.egress import Egress
 from runner.sandbox.status import Status
 from runner.sandbox.supervise import Job, supervise
 from runner.sandbox.usage import Disk
@@ -27,14 +28,19 @@ class Bubblewrap:
     """Runs each command in a bubblewrap of its own.
 
     `bwrap` is the program; AppArmor on Ubuntu permits only /usr/bin/bwrap to make user namespaces, so a copy elsewhere
-    is for tests. Below `free_floor` bytes of free space on a writable mount nothing runs.
+    is for tests. `registry_hosts` are what `network="registry"` reaches: `host` (port 443, public) or `host:port` (may
+    be private); none given: those that pip here is configured for. Below `free_floor` bytes of free space on a
+    writable mount nothing runs.
     """
 
-    def __init__(self, *, bwrap: str = BWRAP, free_floor: int = _FREE_FLOOR) -> None:
+    def __init__(
+        self, *, bwrap: str = BWRAP, registry_hosts: tuple[str, ...] = (), free_floor: int = _FREE_FLOOR
+    ) -> None:
         self.level = "bubblewrap"
         self._bwrap = bwrap
         self._floor = free_floor
         self._interpreter = interpreter.ours()
+        self._egress = Egress(registry_hosts)
         self._probed = False
 
     def check(self) -> None:
@@ -66,7 +72,7 @@ class Bubblewrap:
             return Result("disk", None, b"the disk is nearly full; nothing was run", 0.0)
         try:
             started = self._start(command)
-        except OSError as error:  # too long an argument list, no descriptor left
+        except OSError as error:  # the proxy does not answer, too long an argument list, no descriptor left
             return Result("failed", None, str(error).encode(), time.monotonic() - began)
         with started.process, started.status as status:
             seen = supervise(started.job, command.stdin, command.limits, disk)
@@ -75,6 +81,7 @@ class Bubblewrap:
         return Result(ending, status.exit if ending == "exited" else None, seen.output, seconds, seen.omitted)
 
     def _start(self, command: Command) -> _Started:
+        around = self._surroundings(command)
         with Descriptors() as open_:
             output, output_in = open_.pipe_from()
             status, status_in = open_.pipe_from()
@@ -82,9 +89,9 @@ class Bubblewrap:
             contents = flags.files(command.network)
             files = {path: open_.data(text.encode()) for path, text in contents.items()}
             fds = flags.Fds(open_.data(self._filter), status_in, files)
-            words = flags.arguments(command, self._interpreter, self._shown(), fds)
-            arguments = open_.data(b"".join(word.encode() + b"\0" for word in words))
-            program = flags.limited(command.argv, command.limits)
+            words = flags.arguments(command, around, fds)
+            arguments = open_.data(b"".join(os.fsencode(word) + b"\0" for word in words))
+            program = flags.program(command, self._interpreter)
             process = launcher.start(
                 [self._bwrap, "--args", str(arguments), "--", *program],
                 stdin=stdin,
@@ -94,7 +101,8 @@ class Bubblewrap:
         said = Status(status)
         return _Started(process, said, Job(process.pid, output, stdin_out, lambda: said.end(process)))
 
-    def _shown(self) -> tuple[Mount, ...]:
-        """What every command sees beside the system."""
+    def _surroundings(self, command: Command) -> flags.Surroundings:
         prefix = self._interpreter.prefix
-        return () if prefix is None else (Mount(prefix, str(prefix)),)
+        python = () if prefix is None else (Mount(prefix, str(prefix)),)
+        shown, env = self._egress.prepare(command.network)
+        return flags.Surroundings(self._interpreter, (*python, *shown), env)

@@ -11,6 +11,9 @@ from runner.sandbox.interpreter import LINKED, Interpreter
 UID = 1000
 HOME = "/home/agent"
 HOSTNAME = "sandbox"
+RELAY = "/run/pullwright/relay.py"
+PROXY = "/run/pullwright/proxy.sock"
+PORT = 3128
 _SCRATCH = 256 << 20  # bytes of /tmp and of HOME where the caller mounts nothing there; they are memory
 _SHARED_MEMORY = 64 << 20
 
@@ -40,6 +43,14 @@ FILES = {
 _HOSTS = f"127.0.0.1 localhost {HOSTNAME}\n::1 localhost\n"
 
 
+class Surroundings(NamedTuple):
+    """What a command finds beside the system and its own mounts: a Python, `shown` folders, variables."""
+
+    interpreter: Interpreter
+    shown: tuple[Mount, ...]
+    env: dict[str, str]
+
+
 class Fds(NamedTuple):
     """Descriptors that bwrap reads from or writes to; `files` by their path inside."""
 
@@ -49,15 +60,23 @@ class Fds(NamedTuple):
 
 
 def files(network: str) -> dict[str, str]:
-    """The synthetic files of /etc by path."""
-    return FILES if network == "open" else {**FILES, "/etc/hosts": _HOSTS}
+    """The files that a sandbox has beside the host's, by path."""
+    hosts = {} if network == "open" else {"/etc/hosts": _HOSTS}
+    relay = {RELAY: Path(__file__).with_name("relay.py").read_text()} if network == "registry" else {}
+    return {**FILES, **hosts, **relay}
 
 
-def environment(command: Command, interpreter: Interpreter) -> dict[str, str]:
-    """All that a command finds in its environment; nothing comes from ours."""
-    path = ":".join((*command.path, *interpreter.path))
+def program(command: Command, interpreter: Interpreter) -> tuple[str, ...]:
+    """What bwrap executes: the command within its limits, behind the relay where there is a proxy to reach."""
+    relayed = (interpreter.program, "-I", "-S", RELAY, str(PORT), PROXY) if command.network == "registry" else ()
+    return limited((*relayed, *command.argv), command.limits)
+
+
+def environment(command: Command, around: Surroundings) -> dict[str, str]:
+    """All that a command finds in its environment; nothing comes from ours but where packages are."""
+    path = ":".join((*command.path, *around.interpreter.path))
     own = {"PATH": path, "HOME": HOME, "USER": "agent", "LOGNAME": "agent", "SHELL": "/bin/bash", "TMPDIR": "/tmp"}
-    return {**own, "LANG": "C.UTF-8", "TERM": "dumb", "PWD": command.cwd, **command.env}
+    return {**own, "LANG": "C.UTF-8", "TERM": "dumb", "PWD": command.cwd, **around.env, **command.env}
 
 
 def limited(argv: tuple[str, ...], limits: Limits, *, count_processes: bool = True) -> tuple[str, ...]:
@@ -115,11 +134,11 @@ def _walls(network: str) -> list[str]:
     return ["--unshare-all", *share, *users, *ends]
 
 
-def arguments(command: Command, interpreter: Interpreter, shown: tuple[Mount, ...], fds: Fds) -> list[str]:
-    """Every argument of bwrap but the program to run. `shown` is mounted before the command's own mounts."""
-    mounts = (*shown, *command.mounts)
+def arguments(command: Command, around: Surroundings, fds: Fds) -> list[str]:
+    """Every argument of bwrap but the program to run. Raises `ValueError` for a NUL byte in one of them."""
+    mounts, interpreter = (*around.shown, *command.mounts), around.interpreter
     flags = [*_walls(command.network), "--clearenv"]
-    for name, value in environment(command, interpreter).items():
+    for name, value in environment(command, around).items():
         flags += ["--setenv", name, value]
     flags += [*_system(), *_etc(command.network, fds)]
     flags += ["--symlink", interpreter.link, f"{LINKED}/python3"] if interpreter.link else []
