@@ -17,9 +17,15 @@ def _thread(_pid: int) -> ThreadPoolExecutor:
 
 
 def start(
-    argv: list[str], *, stdin: int, output: int, fds: tuple[int, ...] = (), env: dict[str, str] | None = None
+    argv: list[str],
+    *,
+    stdin: int,
+    output: int,
+    fds: tuple[int, ...] = (),
+    env: dict[str, str] | None = None,
+    cwd: str = "/",
 ) -> "subprocess.Popen[bytes]":
-    """Start `argv` in / with `env` (nothing by default), stdout and stderr into the descriptor `output`.
+    """Start `argv` in `cwd` with `env` (nothing by default), stdout and stderr into the descriptor `output`.
 
     In a session of its own, so that a Ctrl-C at our terminal reaches us and not the command. Raises `OSError`.
     """
@@ -32,7 +38,7 @@ def start(
             stderr=output,
             pass_fds=fds,
             env=env or {},
-            cwd="/",
+            cwd=cwd,
             start_new_session=True,
         )
 
