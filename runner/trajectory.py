@@ -22,10 +22,15 @@ RECENT = 24
 """Results and words that `recent` keeps: more than any rule about repetition looks back."""
 
 
-class Started(msgspec.Struct, frozen=True, tag="start", tag_field="kind", omit_defaults=True):
-    """A new segment: the conversation is `messages` from here on, whatever came before; `why` if it is not the first.
+_REPLY = msgspec.json.Decoder(Reply)
 
-    `opening` says how many of the messages are the fixed front, which a compaction keeps as they are.
+
+class Started(msgspec.Struct, frozen=True, tag="start", tag_field="kind", omit_defaults=True):
+    """A new segment: the conversation is `messages` from here on, whatever came before.
+
+    The first `opening` of them are the fixed front, which a compaction keeps as they are. `why` it is not the first
+    segment: `window` (compacted), `overflow`, `repeat`, `restart`, or what made the protocol change. `noted`: the
+    message after the front is the loop's own notes, which the next compaction writes anew.
     """
 
     model: str
@@ -33,6 +38,7 @@ class Started(msgspec.Struct, frozen=True, tag="start", tag_field="kind", omit_d
     messages: tuple[Message, ...]
     opening: int
     why: str = ""
+    noted: bool = False
 
 
 class Replied(msgspec.Struct, frozen=True, tag="reply", tag_field="kind", omit_defaults=True):
@@ -68,14 +74,16 @@ class Ran(msgspec.Struct, frozen=True, tag="result", tag_field="kind", omit_defa
 
 
 class Told(msgspec.Struct, frozen=True, tag="told", tag_field="kind", omit_defaults=True):
-    """Words to the model that no tool said. `after` is the reply which they answer, as it stays in the conversation.
+    """Words to the model that no tool said. `after` is what it had said, as that stays in the conversation.
 
-    `rule` names why they were said (`format`, `repeat`, `last turn`, `person`); `id` is that of a person's message.
+    `rule` names why they were said: a `Flaw` of the reply, `repeat` (of a `call` that was not run), `last turn`, or
+    `person`, whose message has an `id`.
     """
 
     text: str
     rule: str
     after: str = ""
+    call: ToolCall | None = None
     id: str = ""
 
 
@@ -98,25 +106,41 @@ class Totals(msgspec.Struct, frozen=True):
     seconds: float = 0.0
 
 
+def durable(reply: Reply) -> Reply:
+    """A reply as it will be read back, so that a run which goes on after a crash sees the very same.
+
+    What no JSON in UTF-8 can carry (lone surrogates, endless nesting) is dropped with the calls that hold it.
+    """
+    try:
+        return _REPLY.decode(msgspec.json.encode(reply))
+    except (UnicodeEncodeError, RecursionError, msgspec.MsgspecError):
+        text = reply.text.encode("utf-8", "replace").decode()
+        return msgspec.structs.replace(reply, text=text, calls=(), model="")
+
+
 def turns(entry: Entry) -> tuple[Message, ...]:
     """The messages that an entry adds to the conversation."""
     if isinstance(entry, Ran):
-        call = entry.call
-        return (
-            Message("assistant", entry.thought, calls=(call,)),
-            Message("tool", entry.text, answers=call.id, tool=call.name),
-        )
+        return _exchange(entry.thought, entry.call, entry.text)
     if isinstance(entry, Told):
+        if entry.call is not None:
+            return _exchange(entry.after, entry.call, entry.text)
         answered = (Message("assistant", entry.after),) if entry.after else ()
         return (*answered, Message("user", entry.text))
     return ()
+
+
+def _exchange(thought: str, call: ToolCall, text: str) -> tuple[Message, ...]:
+    return Message("assistant", thought, calls=(call,)), Message("tool", text, answers=call.id, tool=call.name)
 
 
 class Trajectory:
     """An attempt's file, and what follows from it: nothing here is known that the file does not say.
 
     `messages` is the conversation of the present segment, `recent` the last results and words (oldest first),
-    `replies` the number of all replies, which is the `turn` of the next request.
+    `replies` the number of all replies, which is the `turn` of the next request; `pending` is a reply that nothing has
+    come of yet, with the bodies that were given for it. Over all segments: the paths `changed` (the newest last), the
+    last `command`, the `notes`, the ids of messages that were `heard`, the workspace's last `snapshot`.
     """
 
     def __init__(self, path: Path, file: int, watch: Callable[[Entry], None] | None) -> None:
@@ -128,9 +152,12 @@ class Trajectory:
         self.last_reply: Replied | None = None
         self.last: Entry | None = None
         self.replies = 0
+        self.restarts = 0
         self.totals = Totals()
         self.heard: set[str] = set()
         self.notes: list[str] = []
+        self.changed: dict[str, None] = {}
+        self.command: Ran | None = None
         self.snapshot: str | None = None
         self._file = file
         self._watch = watch
@@ -201,13 +228,20 @@ class Trajectory:
             self._count(entry)
             return
         if isinstance(entry, Started):
-            self.segment, self.messages = entry, []
-            self._say(entry.messages)
+            self._begin(entry)
         elif isinstance(entry, Ran | Told):
             self.pending = ()
             self.recent.append(entry)
             self._say(turns(entry))
             self._remember(entry)
+
+    def _begin(self, entry: Started) -> None:
+        changed = self.segment is not None and self.segment.protocol != entry.protocol
+        self.segment, self.messages, self.pending = entry, [], ()
+        self._say(entry.messages)
+        self.restarts += entry.why == "restart"
+        if changed or entry.why == "restart":
+            self.recent.clear()
 
     def _say(self, messages: tuple[Message, ...]) -> None:
         self.messages.extend(messages)
@@ -218,9 +252,21 @@ class Trajectory:
             self.heard.add(entry.id)
             return
         self.snapshot = entry.snapshot or self.snapshot
-        if entry.call.name == "note" and not entry.fault:
-            self.notes.append(str(entry.call.arguments.get("text", "")))
+        self._pin(entry)
         self.totals = msgspec.structs.replace(self.totals, seconds=self.totals.seconds + entry.seconds)
+
+    def _pin(self, entry: Ran) -> None:
+        """Keep what the notes of a later segment are made of."""
+        if entry.call.name == "bash":
+            self.command = entry
+        elif entry.fault:
+            return
+        elif entry.call.name == "note":
+            self.notes.append(str(entry.call.arguments["text"]))
+        elif entry.call.name in ("write", "edit"):
+            path = str(entry.call.arguments["path"])
+            self.changed.pop(path, None)
+            self.changed[path] = None
 
     def _count(self, entry: Replied) -> None:
         self.replies += 1

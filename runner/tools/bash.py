@@ -50,14 +50,14 @@ def bash(work: Work, command: str, timeout: Annotated[int, Meta(ge=1)] = 120) ->
         )
     )
     require_started(result)
-    return Observation(f"{_ending(result, seconds)}\n{_output(work, result)}", result.exit)
+    return Observation(f"{_ending(result, seconds)}\n{_output(work, result)}".strip(), result.exit)
 
 
 def _ending(result: Result, seconds: float) -> str:
     if result.ending == "exited":
         return f"exit {result.exit}"
     reasons = {
-        "timeout": f"it did not end within {seconds:g} seconds",
+        "timeout": f"it did not end within {seconds:g} s",
         "memory": "it used too much memory",
         "disk": "it used too much disk space",
         "output": "it wrote too much output",
@@ -68,7 +68,7 @@ def _ending(result: Result, seconds: float) -> str:
 def _output(work: Work, result: Result) -> str:
     text = plain(result.text).strip("\n")
     if not text.strip():
-        return "Command ran, no output."
+        return "Command ran, no output." if result.ending == "exited" else ""
     if len(text) <= work.cap:
         return text
     return elide(text, work.cap, f"all of it is in {_log(work, text)}; use grep, or view with start")

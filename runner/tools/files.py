@@ -8,6 +8,7 @@ from typing import Any
 
 from runner.errors import ToolError, UserError
 from runner.sandbox import Command, Limits, Result
+from runner.tools.text import plain
 from runner.tools.work import SRC, Work
 
 SECONDS = 30.0
@@ -35,10 +36,10 @@ def _answer(result: Result) -> Any:
     try:
         answer = json.loads(result.output)
         if "refused" in answer:
-            raise ToolError(answer["refused"])
+            raise ToolError(plain(answer["refused"]))
         return answer["ok"]
     except (ValueError, TypeError, KeyError):
-        said = result.text.strip()[-300:] or "no answer"
+        said = plain(result.text).strip()[-300:] or "no answer"
         raise ToolError(f"The file could not be reached ({result.ending}): {said}") from None
 
 

@@ -65,7 +65,7 @@ def view(path: str, name: str, start: int, cap: int) -> str:
     if not lines:
         return f"{name} is empty."
     if start > len(lines):
-        raise Refused(f"{name} has only {len(lines)} lines.")
+        raise Refused(f"{name} has only {plural(len(lines), 'line', 'lines')}.")
     shown: list[str] = []
     room = cap - len(name) - 120
     for number, line in enumerate(lines[start - 1 : start - 1 + PAGE], start):
@@ -83,8 +83,10 @@ def listing(path: str, name: str) -> str:
     """A folder's entries, folders first."""
     entries = sorted(os.scandir(path), key=lambda entry: (not entry.is_dir(follow_symlinks=False), entry.name))
     shown = [entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries if entry.name != ".git"]
+    if not shown:
+        return f"{name} is an empty folder."
     more = f"\n({len(shown) - PAGE} more)" if len(shown) > PAGE else ""
-    return f"{name}: {len(shown)} entries\n" + "\n".join(shown[:PAGE]) + more
+    return f"{name}: {plural(len(shown), 'entry', 'entries')}\n" + "\n".join(shown[:PAGE]) + more
 
 
 def search(path: str, name: str, text: str) -> str:
@@ -142,7 +144,12 @@ def write(path: str, name: str, content: str, check: bool) -> str:
     if place.is_file() and place.read_bytes() == data:
         return f"{name} already holds exactly this text. Nothing changed."
     replace(place, data)
-    return f"Wrote {name}: {len(content.splitlines())} lines."
+    return f"Wrote {name}: {plural(len(content.splitlines()), 'line', 'lines')}."
+
+
+def plural(number: int, one: str, many: str) -> str:
+    """A number with the right word."""
+    return f"{number} {one if number == 1 else many}"
 
 
 def replace(place: Path, data: bytes) -> None:

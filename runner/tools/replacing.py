@@ -167,5 +167,6 @@ def _alike(a: frozenset[str], b: frozenset[str]) -> float:
 
 def numbered(lines: list[str], start: int, end: int) -> str:
     """Lines `start` to `end` (from 0, end excluded, cut to what is there) as `view` shows them."""
-    start, end = max(start, 0), min(end, len(lines))
+    whole = len(lines) - (lines[-1:] == [""])
+    start, end = max(start, 0), min(end, whole)
     return "\n".join(f"{number:>4} {line}" for number, line in enumerate(lines[start:end], start + 1))

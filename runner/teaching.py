@@ -1,0 +1,42 @@
+"""What the loop itself says to a model. Pure."""
+
+from collections.abc import Iterable
+
+from runner.outcome import Limit
+from runner.trajectory import Trajectory
+
+FILES, NOTES = 12, 5
+"""The notes stay under some 300 tokens (references/models.md §4.3)."""
+
+_LIMITS: dict[Limit, str] = {
+    "steps": "turns",
+    "tokens": "tokens",
+    "cost": "money",
+    "seconds": "time",
+}
+
+
+def last_turn(limit: Limit) -> str:
+    """That only one turn is left."""
+    return f"There is no more {_LIMITS[limit]}: this is the last turn. Call finish. Say what is done and what is not."
+
+
+def not_again(tool: str, others: Iterable[str]) -> str:
+    """That a call was not run because it was just run."""
+    return (
+        f"You already did exactly this, and the result was the same. It was not run again. Choose a different action: "
+        f"another {tool}, or {', '.join(others)}."
+    )
+
+
+def notes(trajectory: Trajectory) -> str:
+    """What a model has to know of turns that it no longer sees; "" if there is nothing."""
+    lines = []
+    if trajectory.changed:
+        lines.append("- files changed so far: " + ", ".join(list(trajectory.changed)[-FILES:]))
+    if trajectory.command is not None:
+        command = str(trajectory.command.call.arguments["command"]).strip()[:200]
+        said = trajectory.command.text.strip().splitlines()
+        lines.append(f"- last command: {command} → {said[0][:80]}; its last line: {said[-1][:120]}")
+    lines += [f"- noted: {note[:200]}" for note in trajectory.notes[-NOTES:]]
+    return "\n".join(["What happened before (earlier turns were left out):", *lines]) if lines else ""
