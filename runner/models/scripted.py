@@ -1,7 +1,6 @@
 """A model that says what a file tells it to: for the demo, the examples and tests, with no network and no weights."""
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,9 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calls: tuple[_Call, ...] = ()
 
 
+Script = dict[str, tuple[_Line, ...]]
+
+
 class Scripted:
     """The replies of `stage` out of a YAML file, or out of a mapping of the same shape.
 
@@ -36,15 +38,16 @@ class Scripted:
         self._source = source
         self._stage = stage
         self._context = context
+        self._read: Script | None = None
 
     def check(self) -> Abilities:
         """The window that was given; tools can be called. Raises `UserError` for a file that cannot be read."""
-        assert self._replies is not None
+        self._replies()
         return Abilities(self._context, tools=True)
 
     def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
         """The reply of that turn, tokens estimated so that budgets count. Raises `ModelError` when there is none."""
-        lines = self._replies.get(self._stage, ())
+        lines = self._replies().get(self._stage, ())
         if request.turn >= len(lines):
             where = f"{self._origin}: {self._stage} has {len(lines)} replies"
             raise ModelError("refused", f"{where}, none for turn {request.turn}.")
@@ -64,17 +67,30 @@ class Scripted:
     def _origin(self) -> str:
         return str(self._source) if isinstance(self._source, Path) else "the script"
 
-    @cached_property
-    def _replies(self) -> dict[str, tuple[_Line, ...]]:
+    def _replies(self) -> Script:
+        if self._read is None:
+            self._read = _script(self._source, self._origin)
+        return self._read
+
+
+def _script(source: Path | Mapping[str, Any], origin: str) -> Script:
+    try:
+        written = yaml.load(source.read_bytes(), yaml.CSafeLoader) if isinstance(source, Path) else source
+        stages = msgspec.convert(written, dict[str, list[Any]])
+    except OSError as problem:
+        remedy = "Correct `endpoint` of the scripted agent in agents.yaml: the file of its replies."
+        raise UserError(f"{origin}: {problem.strerror}", remedy) from problem
+    except (yaml.YAMLError, msgspec.ValidationError, ValueError, RecursionError) as problem:
+        raise UserError(f"{origin}: {problem}", SHAPE) from problem
+    return {stage: _lines(lines, f"{origin}: {stage}") for stage, lines in stages.items()}
+
+
+def _lines(written: list[Any], where: str) -> tuple[_Line, ...]:
+    """Each line checked by itself, so that a complaint tells its number as `Request.turn` counts."""
+    lines = []
+    for turn, line in enumerate(written):
         try:
-            written = _load(self._source) if isinstance(self._source, Path) else self._source
-            return msgspec.convert(written, dict[str, tuple[_Line, ...]])
-        except OSError as problem:
-            remedy = "Correct `endpoint` of the scripted agent in agents.yaml: the file of its replies."
-            raise UserError(f"{self._origin}: {problem.strerror}", remedy) from problem
-        except (yaml.YAMLError, msgspec.ValidationError, ValueError, RecursionError) as problem:
-            raise UserError(f"{self._origin}: {problem}", SHAPE) from problem
-
-
-def _load(path: Path) -> object:
-    return yaml.load(path.read_bytes(), yaml.CSafeLoader)
+            lines.append(msgspec.convert(line, _Line))
+        except msgspec.ValidationError as problem:
+            raise UserError(f"{where}[{turn}]: {problem}", SHAPE) from problem
+    return tuple(lines)

@@ -20,12 +20,13 @@ class Answer(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A request as it arrived; `body` is its JSON."""
+    """A request as it arrived; `body` is its JSON, `connection` the client's port."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: Any
+    connection: int = 0
 
 
 Route = Callable[[Asked], Answer]
@@ -87,7 +88,8 @@ def _handler(script: ScriptedServer) -> type[BaseHTTPRequestHandler]:
         def _serve(self) -> None:
             data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {key.lower(): value for key, value in self.headers.items()}
-            answer = script.answer(Asked(self.command, self.path, headers, json.loads(data) if data else None))
+            body = json.loads(data) if data else None
+            answer = script.answer(Asked(self.command, self.path, headers, body, self.client_address[1]))
             time.sleep(answer.pause)
             try:
                 self._send(answer)

@@ -1,0 +1,114 @@
+"""The official client, tamed: no retries, no proxy for loopback, events as plain dicts, exceptions as ours."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import UserError
+from runner.models import ModelError
+from runner.models.openai_failures import Fault, Server, failure
+from runner.models.retry import retry_after
+from runner.models.wire import as_object, is_loopback
+
+if TYPE_CHECKING:
+    import openai
+
+CONNECT_SECONDS = 5.0
+
+
+def connect(where: Server, api_key: str, read_seconds: float) -> "openai.OpenAI":
+    """A client for one endpoint. It opens no connection yet."""
+    import openai
+
+    return openai.OpenAI(
+        base_url=where.endpoint,
+        api_key=api_key or "none",
+        max_retries=0,
+        timeout=openai.Timeout(read_seconds, connect=CONNECT_SECONDS),
+        http_client=openai.DefaultHttpxClient(trust_env=not is_loopback(where.endpoint)),
+    )
+
+
+@contextmanager
+def events(client: "openai.OpenAI", where: Server, body: dict[str, Any]) -> Iterator[Iterator[object]]:
+    """The events of a streamed completion while the block lasts; leaving it closes the connection.
+
+    A server that answers without a stream, an error in a 200 above all, gives its whole body as the one event: the
+    client's parser for streams would find nothing in it and say nothing.
+    """
+    answer = client.chat.completions.with_raw_response.create(**body)
+    try:
+        if "json" in answer.headers.get("content-type", ""):
+            yield iter([_whole(answer.http_response.read, where)])
+        else:
+            yield _chunks(iter(answer.parse()), where)
+    finally:
+        answer.http_response.close()
+
+
+def _chunks(stream: Iterator[Any], where: Server) -> Iterator[object]:
+    while True:
+        try:
+            chunk = next(stream)
+        except StopIteration:
+            return
+        except ValueError as problem:
+            raise ModelError("unavailable", f"{where} sent no completion: {problem}.", retryable=True) from problem
+        yield chunk.to_dict() if hasattr(chunk, "to_dict") else chunk
+
+
+def _whole(read: Callable[[], bytes], where: Server) -> dict[str, Any]:
+    try:
+        return as_object(read())
+    except Exception as problem:  # whatever transport the client has under it: httpx once, httpx2 now
+        raise ModelError("unavailable", f"The connection to {where} broke: {problem}.", retryable=True) from problem
+
+
+@contextmanager
+def faults(where: Server, api_key: str, seconds: float) -> Iterator[None]:
+    """The client's exceptions as ours, without the key in their texts. `seconds` is the time-out that was set."""
+    try:
+        with _translated(where, seconds):
+            yield
+    except ModelError as error:
+        text = _without(api_key, str(error))
+        raise ModelError(error.kind, text, retryable=error.retryable, retry_after=error.retry_after) from None
+    except UserError as error:
+        raise UserError(_without(api_key, error.what), error.remedy) from None
+
+
+def _without(api_key: str, text: str) -> str:
+    """Servers like to repeat a wrong key in their answer."""
+    return text.replace(api_key, "***") if api_key else text
+
+
+@contextmanager
+def _translated(where: Server, seconds: float) -> Iterator[None]:
+    import openai
+
+    try:
+        yield
+    except openai.APIStatusError as error:
+        headers = error.response.headers
+        raise failure(Fault(_body(error), error.status_code, retry_after(headers)), where) from error
+    except openai.APITimeoutError as error:
+        if "Connect" in type(error.__cause__).__name__:
+            raise _unreachable(where, error) from error
+        # Not asked again: the same request would cost the same once more.
+        raise ModelError("unavailable", f"{where} sent nothing for {seconds:g} s.") from error
+    except openai.APIConnectionError as error:
+        raise _unreachable(where, error) from error
+    except openai.APIError as error:
+        raise failure(Fault(_body(error)), where) from error
+
+
+def _body(error: "openai.APIError") -> dict[str, Any]:
+    if not isinstance(error.body, dict):
+        return {"message": str(error.body or error.message)}
+    inner = error.body.get("error", error.body)
+    return inner if isinstance(inner, dict) else {"message": str(inner)}
+
+
+def _unreachable(where: Server, error: Exception) -> ModelError:
+    text = f"Cannot reach {where}: {error.__cause__ or error}. Check `endpoint` of the agent in agents.yaml."
+    return ModelError("unavailable", text, retryable=True)
