@@ -15,6 +15,7 @@ import yaml
 
 from pullwright.cli import main
 from runner.agents import Agent, Policy, Settings, parse_settings
+from runner.decide import way_out
 from runner.task import Budget, TaskFile, parse_task
 
 ROOT = Path(__file__).parent.parent
@@ -199,6 +200,16 @@ def test_the_task_in_the_readme_is_that_of_the_demo() -> None:
     (shown,) = [fence.text for fence in fences((ROOT / "README.md").read_text()) if fence.language == "yaml"]
     demo = (ROOT / "pullwright/demo/project/tasks/night-shifts.yaml").read_text()
     assert shown == f"# tasks/night-shifts.yaml\n{demo}"
+
+
+def test_the_ways_out_of_holds_are_those_that_the_runner_names() -> None:
+    page = (ROOT / "docs/running.md").read_text().split("## Holds")[1]
+    rows = re.findall(r"^\| `([^`…]+?)(?:: …)?` \| (.*)$", page, re.MULTILINE)
+    named = {reason: set(re.findall(r"pullwright \w+", rest)) for reason, rest in rows}
+    told = {reason: set(re.findall(r"pullwright \w+", way_out("ID", reason))) for reason in named}
+    elsewhere = {reason for reason in named if reason.startswith(("waits for", "no agent"))}
+    assert {reason for reason in named.keys() - elsewhere if not told[reason] <= named[reason]} == set()
+    assert len(named) > 10
 
 
 def tracked() -> list[Path]:
