@@ -1,11 +1,13 @@
 """One bwrap per command: namespaces, read-only system, seccomp, limits. The rules: docs/sandbox.md."""
 
+import contextlib
 import os
 import subprocess
 import time
+from functools import cache
 from typing import NamedTuple
 
-from runner.sandbox import Command, Mount, Result, flags, interpreter, launcher, mounts, probe
+from runner.sandbox import Command, Mount, Result, demotion, flags, interpreter, kernel, launcher, mounts, probe
 from runner.sandbox.descriptors import Descriptors
 from runner.sandbox.egress import Egress
 from runner.sandbox.status import Status
@@ -13,6 +15,7 @@ from runner.sandbox.supervise import Job, supervise
 from runner.sandbox.usage import Disk
 
 BWRAP = "/usr/bin/bwrap"
+_TRIAL = Command(("/usr/bin/true",), (), cwd="/")
 _FREE_FLOOR = 512 << 20
 
 
@@ -47,12 +50,16 @@ class Bubblewrap:
         """Probe once; raises `UserError` with the cause and its remedy when commands cannot be contained here."""
         if self._probed:
             return
-        version = probe.version(self._bwrap)
+        self._version = probe.version(self._bwrap)
         self._filter = probe.filter_program(os.uname().machine)
-        trial = self._contain(Command(("/usr/bin/true",), (), cwd="/"))
+        self._demotion = _demotion()
+        trial = self._contain(_TRIAL)
+        if not trial.ok and self._demotion:
+            self._demotion = None
+            trial = self._contain(_TRIAL)
         if not trial.ok:
             raise probe.refusal(trial.text)
-        self.level = probe.level(version)
+        self.level = probe.level(self._version, as_root=os.geteuid() == 0 and self._demotion is None)
         self._probed = True
 
     def locate(self, mounts: tuple[Mount, ...], inside: str) -> str:
@@ -70,39 +77,69 @@ class Bubblewrap:
         disk = Disk([mount.source for mount in command.mounts if mount.writable], command.limits, self._floor)
         if disk.scarce():
             return Result("disk", None, b"the disk is nearly full; nothing was run", 0.0)
-        try:
-            started = self._start(command)
-        except OSError as error:  # the proxy does not answer, too long an argument list, no descriptor left
-            return Result("failed", None, str(error).encode(), time.monotonic() - began)
-        with started.process, started.status as status:
-            seen = supervise(started.job, command.stdin, command.limits, disk)
+        with contextlib.ExitStack() as cleaning:
+            try:
+                started = self._start(command, cleaning)
+            except OSError as error:  # the proxy does not answer, too long an argument list, no descriptor left
+                return Result("failed", None, str(error).encode(), time.monotonic() - began)
+            with started.process, started.status as status:
+                seen = supervise(started.job, command.stdin, command.limits, disk)
         ending = "failed" if seen.ending == "exited" and status.exit is None else seen.ending
         seconds = time.monotonic() - began
         return Result(ending, status.exit if ending == "exited" else None, seen.output, seconds, seen.omitted)
 
-    def _start(self, command: Command) -> _Started:
+    def _start(self, command: Command, cleaning: contextlib.ExitStack) -> _Started:
         around = self._surroundings(command)
+        mounts, user = self._owned((*around.shown, *command.mounts), cleaning)
         with Descriptors() as open_:
             output, output_in = open_.pipe_from()
             status, status_in = open_.pipe_from()
             stdin, stdin_out = open_.pipe_to() if command.stdin else (subprocess.DEVNULL, None)
-            contents = flags.files(command.network)
-            files = {path: open_.data(text.encode()) for path, text in contents.items()}
+            files = {path: open_.data(text.encode()) for path, text in flags.files(command.network).items()}
             fds = flags.Fds(open_.data(self._filter), status_in, files)
-            words = flags.arguments(command, around, fds)
+            words = flags.arguments(command, around, mounts, fds)
             arguments = open_.data(b"".join(os.fsencode(word) + b"\0" for word in words))
-            program = flags.program(command, self._interpreter)
             process = launcher.start(
-                [self._bwrap, "--args", str(arguments), "--", *program],
+                [self._bwrap, "--args", str(arguments), "--", *flags.program(command, self._interpreter)],
                 stdin=stdin,
                 output=output_in,
                 fds=(arguments, fds.seccomp, fds.status, *files.values()),
+                user=user,
             )
         said = Status(status)
         return _Started(process, said, Job(process.pid, output, stdin_out, lambda: said.end(process)))
+
+    def _owned(self, mounts: tuple[Mount, ...], cleaning: contextlib.ExitStack) -> tuple[tuple[Mount, ...], int | None]:
+        """The mounts as another user sees them, and that user; as they are where we are no root or cannot do it."""
+        if self._demotion is None:
+            return mounts, None
+        try:
+            staged = self._demotion.stage(mounts)
+        except OSError as error:
+            if not kernel.is_unsupported(error):
+                raise
+            self.level = probe.level(self._version, as_root=True)
+            return mounts, None
+        cleaning.callback(staged.close)
+        return staged.mounts, demotion.UID
 
     def _surroundings(self, command: Command) -> flags.Surroundings:
         prefix = self._interpreter.prefix
         python = () if prefix is None else (Mount(prefix, str(prefix)),)
         shown, env = self._egress.prepare(command.network)
         return flags.Surroundings(self._interpreter, (*python, *shown), env)
+
+
+def _demotion() -> demotion.Demotion | None:
+    """The means not to run commands as root, where we are root and have them."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return _shared_demotion()
+    except OSError:
+        return None
+
+
+@cache
+def _shared_demotion() -> demotion.Demotion:
+    return demotion.Demotion()

@@ -134,9 +134,12 @@ def _walls(network: str) -> list[str]:
     return ["--unshare-all", *share, *users, *ends]
 
 
-def arguments(command: Command, around: Surroundings, fds: Fds) -> list[str]:
-    """Every argument of bwrap but the program to run. Raises `ValueError` for a NUL byte in one of them."""
-    mounts, interpreter = (*around.shown, *command.mounts), around.interpreter
+def arguments(command: Command, around: Surroundings, mounts: tuple[Mount, ...], fds: Fds) -> list[str]:
+    """Every argument of bwrap but the program to run; `mounts` are all there are, in their order.
+
+    Raises `ValueError` for a NUL byte in one of them.
+    """
+    interpreter = around.interpreter
     flags = [*_walls(command.network), "--clearenv"]
     for name, value in environment(command, around).items():
         flags += ["--setenv", name, value]

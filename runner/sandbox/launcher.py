@@ -6,14 +6,23 @@ sandbox started from a pool's thread would be killed when the pool shrinks, whic
 
 import os
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @cache
 def _thread(_pid: int) -> ThreadPoolExecutor:
     """The one launching thread of this process; a fork gets its own."""
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-launcher")
+
+
+def call(function: Callable[[], T]) -> T:
+    """The answer of `function`, called in the launching thread."""
+    return _thread(os.getpid()).submit(function).result()
 
 
 def start(
@@ -24,10 +33,12 @@ def start(
     fds: tuple[int, ...] = (),
     env: dict[str, str] | None = None,
     cwd: str = "/",
+    user: int | None = None,
 ) -> "subprocess.Popen[bytes]":
     """Start `argv` in `cwd` with `env` (nothing by default), stdout and stderr into the descriptor `output`.
 
-    In a session of its own, so that a Ctrl-C at our terminal reaches us and not the command. Raises `OSError`.
+    In a session of its own, so that a Ctrl-C at our terminal reaches us and not the command; as `user` and the group
+    of the same number if one is given. Raises `OSError`.
     """
 
     def spawn() -> "subprocess.Popen[bytes]":
@@ -40,6 +51,9 @@ def start(
             env=env or {},
             cwd=cwd,
             start_new_session=True,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else (),
         )
 
-    return _thread(os.getpid()).submit(spawn).result()
+    return call(spawn)

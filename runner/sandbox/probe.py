@@ -1,6 +1,5 @@
 """Whether this host lets bwrap contain commands, and if not: why, and what exactly to do about it."""
 
-import os
 import re
 import subprocess
 
@@ -92,7 +91,7 @@ def refusal(said: str) -> UserError:
     return UserError(f"commands cannot be contained; bwrap says: {said}", _ON_PURPOSE)
 
 
-def level(version: str) -> str:
+def level(version: str, *, as_root: bool) -> str:
     """One line that says what is in force."""
-    root = ", as host root: the process count is held by watching" if os.geteuid() == 0 else ""
-    return f"bubblewrap {version}: own namespaces, system calls filtered, memory and disk watched{root}"
+    walls = f"bubblewrap {version}: own namespaces, system calls filtered, memory and disk watched"
+    return f"{walls}, as host root (the process count is watched, not limited)" if as_root else walls
