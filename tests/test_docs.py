@@ -212,6 +212,13 @@ def test_the_ways_out_of_holds_are_those_that_the_runner_names() -> None:
     assert len(named) > 10
 
 
+def test_the_map_of_the_rooms_names_every_file_of_the_runner() -> None:
+    (rooms,) = re.findall(r"^runner/\n(.*?)^webhook/", (ROOT / "docs/design.md").read_text(), re.MULTILINE | re.DOTALL)
+    there = {path.name for path in (ROOT / "runner").glob("*.py")} - {"__init__.py"}
+    inside = {path.name for path in (ROOT / "runner").glob("*/*.py")}
+    assert there <= set(re.findall(r"\w+\.py", rooms)) <= there | inside | {"github.py"}
+
+
 def tracked() -> list[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
