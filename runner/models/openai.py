@@ -77,7 +77,13 @@ class OpenAI:
         body = chat_body(self.name, request, self._max_output)
         if self._is_openrouter:
             body["extra_body"] = openrouter_body(self._routing)
-        return persist(lambda: self._chat(body, on_text), self._sleep, self._patience)
+        try:
+            return persist(lambda: self._chat(body, on_text), self._sleep, self._patience)
+        except ModelError as error:
+            if error.kind == "no-tools" and request.schema is not None:
+                # "No endpoints … can handle the requested parameters" does not say which: we know what we asked for.
+                raise ModelError("grammar", str(error)) from error
+            raise
 
     def _chat(self, body: dict[str, Any], on_text: Callable[[str], None] | None) -> Reply:
         with self._faults(self._read_seconds), events(self._client, self._where, body) as stream:

@@ -1,7 +1,7 @@
 """The official client, tamed: no retries, no proxy for loopback, events as plain dicts, exceptions as ours."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import UserError
@@ -18,6 +18,9 @@ CONNECT_SECONDS = 5.0
 
 def connect(where: Server, api_key: str, read_seconds: float) -> "openai.OpenAI":
     """A client for one endpoint. It opens no connection yet."""
+    # openai asks httpx for its exceptions whenever one of its generators is collected, and complains on standard error
+    # if that happens while httpx is half imported.
+    import httpx  # noqa: F401
     import openai
 
     return openai.OpenAI(
@@ -37,24 +40,20 @@ def events(client: "openai.OpenAI", where: Server, body: dict[str, Any]) -> Iter
     client's parser for streams would find nothing in it and say nothing.
     """
     answer = client.chat.completions.with_raw_response.create(**body)
-    try:
+    with closing(answer.http_response):
         if "json" in answer.headers.get("content-type", ""):
             yield iter([_whole(answer.http_response.read, where)])
         else:
-            yield _chunks(iter(answer.parse()), where)
-    finally:
-        answer.http_response.close()
+            with closing(_chunks(answer.parse(), where)) as chunks:
+                yield chunks
 
 
-def _chunks(stream: Iterator[Any], where: Server) -> Iterator[object]:
-    while True:
-        try:
-            chunk = next(stream)
-        except StopIteration:
-            return
-        except ValueError as problem:
-            raise ModelError("unavailable", f"{where} sent no completion: {problem}.", retryable=True) from problem
-        yield chunk.to_dict() if hasattr(chunk, "to_dict") else chunk
+def _chunks(stream: Any, where: Server) -> Generator[object]:
+    try:
+        while (chunk := next(stream, None)) is not None:
+            yield chunk.to_dict() if hasattr(chunk, "to_dict") else chunk
+    except ValueError as problem:
+        raise ModelError("unavailable", f"{where} sent no completion: {problem}.", retryable=True) from problem
 
 
 def _whole(read: Callable[[], bytes], where: Server) -> dict[str, Any]:

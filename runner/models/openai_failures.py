@@ -53,6 +53,7 @@ _KINDS = (
     ("maximum context length", "overflow"),
     ("support tool use", "no-tools"),
     ("does not support tools", "no-tools"),
+    ("requested parameters", "no-tools"),
     ("parsing tool call", "tool-syntax"),
     ("failed to parse grammar", "grammar"),
     ("invalid schema for response_format", "grammar"),

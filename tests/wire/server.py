@@ -98,7 +98,7 @@ def _handler(script: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
 
         def _send(self, answer: Answer) -> None:
-            self.send_response(answer.status)
+            self.send_response_only(answer.status)
             for key, value in answer.headers.items():
                 self.send_header(key, value)
             self.send_header("Transfer-Encoding", "chunked")
