@@ -236,7 +236,8 @@ class Trajectory:
             self._remember(entry)
 
     def _begin(self, entry: Started) -> None:
-        changed = self.segment is not None and self.segment.protocol != entry.protocol
+        before = self.segment or entry
+        changed = (before.model, before.protocol) != (entry.model, entry.protocol)
         self.segment, self.messages, self.pending = entry, [], ()
         self._say(entry.messages)
         self.restarts += entry.why == "restart"
