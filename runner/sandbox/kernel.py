@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import struct
+from functools import cache
 
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _CLONE_NEWNS = 0x00020000
@@ -14,7 +15,10 @@ _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH = 4
 _MOUNT_ATTR_IDMAP = 0x00100000
 
-_libc = ctypes.CDLL(None, use_errno=True)
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def _checked(answer: int) -> int:
@@ -26,18 +30,18 @@ def _checked(answer: int) -> int:
 
 def private_mounts() -> None:
     """Give the calling thread mounts of its own; what the host mounts later still shows, nothing goes back."""
-    _checked(_libc.unshare(_CLONE_NEWNS))
-    _checked(_libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_SLAVE), None))
+    _checked(_libc().unshare(_CLONE_NEWNS))
+    _checked(_libc().mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_SLAVE), None))
 
 
 def mount_tmpfs(place: str, options: str) -> None:
     """A tmpfs on `place`."""
-    _checked(_libc.mount(b"tmpfs", os.fsencode(place), b"tmpfs", ctypes.c_ulong(0), options.encode()))
+    _checked(_libc().mount(b"tmpfs", os.fsencode(place), b"tmpfs", ctypes.c_ulong(0), options.encode()))
 
 
 def detach(place: str) -> None:
     """Take away the mount on `place`, as soon as nobody uses it."""
-    _checked(_libc.umount2(os.fsencode(place), _MNT_DETACH))
+    _checked(_libc().umount2(os.fsencode(place), _MNT_DETACH))
 
 
 def mount_mapped(source: str, place: str, user_namespace: int) -> None:
@@ -46,11 +50,11 @@ def mount_mapped(source: str, place: str, user_namespace: int) -> None:
     Raises `OSError`, with EINVAL for a file system that cannot do it.
     """
     flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC
-    tree = _checked(_libc.syscall(_OPEN_TREE, _AT_FDCWD, os.fsencode(source), flags))
+    tree = _checked(_libc().syscall(_OPEN_TREE, _AT_FDCWD, os.fsencode(source), flags))
     try:
         attributes = struct.pack("=QQQQ", _MOUNT_ATTR_IDMAP, 0, 0, user_namespace)
-        _checked(_libc.syscall(_MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH, attributes, len(attributes)))
-        _checked(_libc.syscall(_MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(place), _MOVE_MOUNT_F_EMPTY_PATH))
+        _checked(_libc().syscall(_MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH, attributes, len(attributes)))
+        _checked(_libc().syscall(_MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(place), _MOVE_MOUNT_F_EMPTY_PATH))
     finally:
         os.close(tree)
 

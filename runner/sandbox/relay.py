@@ -60,7 +60,8 @@ def main(port: str, path: str, *command: str) -> None:
     try:
         os.execvp(command[0], command)
     except OSError as error:
-        sys.exit(print(f"{command[0]}: {error.strerror}", file=sys.stderr) or 127)
+        print(f"{command[0]}: {error.strerror}", file=sys.stderr)
+        sys.exit(127)  # as a shell says it
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from runner.sandbox.output import Capped
 from runner.sandbox.usage import Disk, memory, tree
 
 _CHUNK = 1 << 16
-_FLOOD = 64  # a command that writes this many times what is kept is not going to say anything of use
+# A command that writes this many times what is kept is not going to say anything of use; a small cap does not make a
+# test run of ordinary length a flood.
+_FLOOD, _FLOOD_LEAST = 64, 16 << 20
 _TICK = 0.05  # seconds between two looks at the processes
 _DRAIN = 5.0  # seconds that the kernel may take to end a killed tree
 
@@ -43,7 +45,7 @@ class _Watch:
 
     def verdict(self) -> Ending | None:
         now = time.monotonic()
-        if self._output.total > _FLOOD * max(self._limits.output, 1):
+        if self._output.total > max(_FLOOD * self._limits.output, _FLOOD_LEAST):
             return "output"
         if now >= self._deadline:
             return "timeout"
