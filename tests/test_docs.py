@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import yaml
 
-from pullwright.cli import main
+from pullwright.cli import cli
 from runner.agents import Agent, Policy, Settings, parse_settings
 from runner.decide import way_out
 from runner.task import Budget, TaskFile, parse_task
@@ -66,7 +66,7 @@ def said(program: str) -> list[tuple[str, list[str]]]:
 
 def leaf(words: list[str]) -> tuple[str, click.Command | None]:
     """The command that the first words name, and its full name; None where there is none."""
-    command: click.Command | None = main
+    command: click.Command | None = cli
     name = []
     for word in words:
         if not isinstance(command, click.Group) or word.startswith("-"):
@@ -102,7 +102,7 @@ def test_the_documents_name_only_commands_and_options_that_exist() -> None:
 
 def test_every_command_has_help_and_is_documented() -> None:
     documented = {leaf(words)[0] for _, words in said("pullwright")}
-    commands = {name: command for name, command in leaves(main) if not command.hidden}
+    commands = {name: command for name, command in leaves(cli) if not command.hidden}
     assert [name for name, command in commands.items() if not command.help] == []
     assert sorted(commands.keys() - documented) == []
 
