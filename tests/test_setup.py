@@ -76,6 +76,17 @@ def test_the_machine_runs_make_test_and_no_other_target() -> None:
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
+def test_the_closing_line_of_the_tests_is_the_last_line_also_when_they_fail(tmp_path: Path) -> None:
+    (tmp_path / "checkout/.ci").mkdir(parents=True)
+    shutil.copy(ROOT / ".ci/run", tmp_path / "checkout/.ci/run")
+    make = tmp_path / "make"
+    make.write_text("#!/bin/sh\necho '1 failed, 5 passed in 1.20s'\necho 'make: *** Error 1' >&2\nexit 2\n")
+    make.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    run = subprocess.run([tmp_path / "checkout/.ci/run"], cwd="/", env=env, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.splitlines()[-1]) == (2, "1 failed, 5 passed in 1.20s")
+
+
 class Machine:
     """A checkout with `scripts/setup` on a machine that has nothing but what a test puts there."""
 
