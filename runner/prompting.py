@@ -65,7 +65,7 @@ def opening(
     parts = [
         _BOUNDARY,
         _task(request, folder, room // 2),
-        _list("What must be true in the end:", request.acceptance),
+        _list("The acceptance list, what must be true in the end:", request.acceptance),
         _list("Files that this task has changed so far:", changed[:50]),
         _conflicts(conflicts),
         _guidance(guidance, room // 8),

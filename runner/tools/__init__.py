@@ -60,6 +60,7 @@ def toolbox(names: Iterable[str], work: Work) -> dict[str, Tool]:
 
 
 __all__ = [
+    "MOST",
     "STAGE_TOOLS",
     "TOOLS",
     "Answer",

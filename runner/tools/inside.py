@@ -174,8 +174,9 @@ def broken(text: str, name: str) -> str | None:
     try:
         compile(text, name, "exec", dont_inherit=True)
     except SyntaxError as error:
-        line = (error.text or "").strip("\n")[:LINE]
-        return f"line {error.lineno}: {error.msg}\n{line}"
+        # Not `error.text`: Python takes that from the file of this name, which still holds the old lines.
+        line = "".join(text.splitlines()[(error.lineno or 1) - 1 :][:1])
+        return f"line {error.lineno}: {error.msg}\n{line[:LINE]}"
     except (ValueError, RecursionError, MemoryError, UnicodeEncodeError) as error:
         return str(error) or type(error).__name__
     return None

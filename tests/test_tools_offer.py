@@ -1,0 +1,52 @@
+"""Which tools are offered, and how they are described."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.lifecycle import STAGES, Stage
+from runner.tools import MOST, STAGE_TOOLS, TOOLS, describe, observation_cap, offered
+
+ALL = ("bash", "files", "python")
+
+
+def test_every_tool_has_a_stage_and_no_stage_more_than_five() -> None:
+    assert set().union(*STAGE_TOOLS.values()) == set(TOOLS)
+    assert all(len(names) <= MOST and "finish" in names for names in STAGE_TOOLS.values())
+
+
+@given(st.sampled_from(STAGES), st.lists(st.sampled_from(ALL)))
+def test_an_agent_gets_no_tool_that_its_groups_do_not_name(stage: Stage, groups: list[str]) -> None:
+    names = offered(stage, groups)
+    assert "finish" in names and len(names) == len(set(names)) <= MOST
+    assert "bash" in groups or "bash" not in names
+    assert "files" in groups or not {"view", "search", "write", "edit"} & set(names)
+
+
+def test_without_a_terminal_an_agent_can_still_look_around() -> None:
+    assert offered(Stage.BUILD, ("files",)) == ("search", "view", "write", "edit", "finish")
+    assert "view" in offered(Stage.COMPLETE, ("files",))
+
+
+def test_a_description_is_made_of_signature_and_docstring() -> None:
+    spec = describe(TOOLS["edit"])
+    assert spec.description.startswith("Change part of an existing file. SEARCH holds")
+    assert list(spec.parameters["properties"]) == spec.parameters["required"] == ["path", "change"]
+    assert spec.parameters["properties"]["change"]["x-body"] is True
+    assert "such as src/calc.py" in spec.parameters["properties"]["path"]["description"]
+    assert describe(TOOLS["bash"]).parameters["required"] == ["command"]
+
+
+def test_descriptions_are_short_and_every_parameter_is_explained() -> None:
+    for stage, names in STAGE_TOOLS.items():
+        specs = [describe(TOOLS[name]) for name in names]
+        assert all(value["description"] for spec in specs for value in spec.parameters["properties"].values())
+        assert all(sum("x-body" in value for value in spec.parameters["properties"].values()) <= 1 for spec in specs), (
+            "one body a tool, or JSON cannot carry it"
+        )
+        assert sum(len(json.dumps(spec.parameters)) + len(spec.description) for spec in specs) < 2600, stage
+
+
+def test_an_observation_gets_an_eighth_of_the_window() -> None:
+    assert [observation_cap(context) for context in (2048, 4096, 8192, 131072)] == [1500, 1792, 3584, 10000]

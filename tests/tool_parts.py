@@ -1,0 +1,20 @@
+"""A task's place to work in, with real folders and the real sandbox."""
+
+from pathlib import Path
+
+from runner.sandbox import Limits, Mount
+from runner.sandbox.bubblewrap import Bubblewrap
+from runner.tools import Journal, Work
+
+
+def make_work(place: Path, heard: list[object] | None = None, cap: int = 3584, seconds: float = 120.0) -> Work:
+    """A `Work` below `place`; `heard` collects what the agent says to people."""
+    heard = [] if heard is None else heard
+    for name in ("src", "output", "tmp"):
+        (place / name).mkdir(parents=True, exist_ok=True)
+    mounts = (
+        Mount(place / "src", "/workspace/src", writable=True),
+        Mount(place / "output", "/workspace/output", writable=True),
+        Mount(place / "tmp", "/tmp", writable=True),
+    )
+    return Work(Bubblewrap(), mounts, Journal(heard.append, heard.append), cap=cap, limits=Limits(seconds=seconds))
