@@ -34,6 +34,21 @@ _GUARDS = (
 )
 
 
+UNWANTED = """\
+__pycache__/
+*.pyc
+.pytest_cache/
+.mypy_cache/
+.ruff_cache/
+.hypothesis/
+.venv/
+venv/
+node_modules/
+*.egg-info/
+"""
+"""What tools leave behind: never collected, whether or not the repository ignores it."""
+
+
 class GitError(Exception):
     """A git command failed. Carries what was run and what it said."""
 
@@ -149,6 +164,8 @@ def init_bare(path: Path) -> Repo:
     if not (path / "HEAD").exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         git(None, "init", "--quiet", "--bare", "--template=", str(path))
+        (path / "info").mkdir(exist_ok=True)
+        (path / "info" / "exclude").write_text(UNWANTED)
     return Repo(path)
 
 

@@ -32,7 +32,7 @@ class Hub(NamedTuple):
 
 
 class Clone(NamedTuple):
-    """The repository in which the command stands: its git dir, its work tree (None: bare), its hub, the state folder."""
+    """The repository in which the command stands; `work_tree` is None for a bare one, `state` ours on this host."""
 
     git_dir: Path
     work_tree: Path | None
@@ -41,23 +41,62 @@ class Clone(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Host:
-    """All that one turn needs of the outside world. `say` hears one line for a person about what is happening."""
+class Site:
+    """What is enough to look: the host's name, its state folder, the trusted mirror, the hub, the person's folder."""
 
     id: str
     state: Path
     repo: git.Repo
     hub: Hub
     folder: Path
+
+
+@dataclass(frozen=True)
+class Host:
+    """All that one turn needs of the outside world. `say` hears one line for a person about what is happening."""
+
+    site: Site
     sandbox: Sandbox
     forge: Forge
     model: Callable[[Agent, Stage], Model]
     now: Callable[[], datetime]
     say: Callable[[str], None]
 
+    @property
+    def id(self) -> str:
+        """This host's name in records."""
+        return self.site.id
+
+    @property
+    def state(self) -> Path:
+        """The folder for this host's own state."""
+        return self.site.state
+
+    @property
+    def repo(self) -> git.Repo:
+        """The trusted mirror."""
+        return self.site.repo
+
+    @property
+    def hub(self) -> Hub:
+        """Where branches are pushed."""
+        return self.site.hub
+
     def timestamp(self) -> str:
         """Now, as records write it: ISO 8601 in UTC, whole seconds."""
-        return self.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return timestamp(self.now())
+
+
+def timestamp(moment: datetime) -> str:
+    """A moment as records write it: ISO 8601 in UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def site_at(folder: Path) -> Site:
+    """The site of the repository around `folder`; makes the mirror if need be. Raises `UserError`."""
+    clone = find_clone(folder)
+    repo = git.init_bare(clone.state / "repo.git")
+    return Site(host_id(clone.state), clone.state, repo, clone.hub, clone.work_tree or clone.git_dir)
 
 
 def find_clone(folder: Path) -> Clone:

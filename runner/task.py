@@ -1,7 +1,7 @@
 """A task as a person asked for it: `tasks/**/<id>.yaml` → a frozen value."""
 
-import re
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Annotated
 

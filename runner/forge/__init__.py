@@ -4,6 +4,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from runner.git import Identity
 from runner.lifecycle import StageRef
 
 
@@ -44,6 +45,9 @@ class Forge(Protocol):
         """Whether a person closed the proposal without merging it."""
         ...
 
-    def merge(self, proposal: Proposal) -> Merged | Refused:
-        """Merge exactly `proposal.head` into its target, or say why not. Never merges another head."""
+    def merge(self, proposal: Proposal, message: str, by: Identity | None = None) -> Merged | Refused:
+        """Merge exactly `proposal.head` into its target, or say why not. Never merges another head.
+
+        `by` is the person who approved; None: the policy did.
+        """
         ...

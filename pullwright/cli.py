@@ -1,0 +1,210 @@
+"""The one command: parse, call, print. Commands import what they need when they run, so that `--help` is quick."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner.errors import UserError
+
+VERSION = "0.1.0"
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(VERSION, prog_name="pullwright")
+def cli() -> None:
+    """Autonomous AI agents that take a task through design, build, test, review and complete inside Git.
+
+    A task is a file in tasks/ on the base branch; every stage arrives as a proposal; merging is the approval.
+    """
+
+
+@cli.command()
+@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--model", metavar="NAME", default="gemma3:4b", show_default=True, help="The model of the first agent.")
+@click.option(
+    "--endpoint", metavar="URL", default="http://localhost:11434", show_default=True, help="Where it answers."
+)
+@click.option("--no-commit", is_flag=True, help="Write the files and leave the commit to you.")
+def init(folder: Path, model: str, endpoint: str, no_commit: bool) -> None:
+    """Make a repository ready: agents.yaml, tasks/, schemas for editors. Overwrites nothing."""
+    from pullwright.init import initialise
+
+    for line in initialise(folder, model, endpoint, commit=not no_commit):
+        click.echo(line)
+
+
+@cli.group()
+def task() -> None:
+    """Make, list and show tasks."""
+
+
+@task.command("new")
+@click.argument("title")
+@click.option("-d", "--description", default="", help="What is wanted; `-` reads it from standard input.")
+@click.option("-c", "--complexity", type=click.IntRange(1, 10), help="1 a typo … 10 a redesign.")
+@click.option("-p", "--priority", type=int, help="Higher first; the default is 5.")
+@click.option("-a", "--accept", multiple=True, metavar="LINE", help="What the test stage must show; may be repeated.")
+@click.option("-s", "--stages", metavar="A,B,…", help="A shorter list of stages.")
+@click.option("--depends-on", multiple=True, metavar="ID", help="A task that must be complete first; may be repeated.")
+@click.option("--id", "slug", metavar="SLUG", help="The id; made from the title if left out.")
+@click.option("--no-commit", is_flag=True, help="Write the file and leave the commit to you.")
+def task_new(title: str, no_commit: bool, **given: Any) -> None:
+    """Write a task file, commit just that, and say whether it still has to be pushed or merged."""
+    from pullwright.tasks import new_task
+
+    if given["description"] == "-":
+        given["description"] = sys.stdin.read()
+    for line in new_task(Path.cwd(), title, commit=not no_commit, **given):
+        click.echo(line)
+
+
+@task.command("list")
+@json_option
+def task_list(as_json: bool) -> None:
+    """Every task: where it stands, who has it, and what it waits for."""
+    from pullwright.tasks import list_tasks
+
+    list_tasks(Path.cwd(), as_json)
+
+
+@task.command("show")
+@click.argument("id")
+@json_option
+def task_show(id: str, as_json: bool) -> None:
+    """One task: its stages with their gates, its history, and what to do next."""
+    from pullwright.tasks import show_task
+
+    show_task(Path.cwd(), id, as_json)
+
+
+@cli.command()
+@click.option("--task", "task_id", metavar="ID", help="Only this task.")
+@click.option("--stage", "only_stage", metavar="S", help="Only while the task stands at this stage.")
+@click.option("--once", is_flag=True, help="Take one turn.")
+@click.option(
+    "--watch", "forever", is_flag=True, help="Go on for ever; ^C ends it, and the next run goes on from there."
+)
+def run(task_id: str | None, only_stage: str | None, once: bool, forever: bool) -> None:
+    """Take turns until nothing can be done: claim stages, work, run the gates, merge what the policy allows."""
+    if once and forever:
+        raise click.UsageError("--once and --watch exclude each other")
+    from pullwright.running import run_here
+
+    run_here(Path.cwd(), task=task_id, stage=only_stage, once=once, forever=forever)
+
+
+@cli.command()
+@json_option
+def plan(as_json: bool) -> None:
+    """What the next turn would do for each task, and why, without doing it."""
+    from pullwright.running import plan_here
+
+    plan_here(Path.cwd(), as_json)
+
+
+@cli.command()
+@click.argument("id")
+@click.option("--approve", is_flag=True, help="Merge the proposal.")
+@click.option("--comment", metavar="TEXT", help="Send the stage back to its agent with this.")
+@click.option("--reject", metavar="TEXT", help="Close the proposal; `pullwright retry` starts the next attempt.")
+def review(id: str, approve: bool, comment: str | None, reject: str | None) -> None:
+    """Answer a proposal: approve it, comment on it, or reject it."""
+    if sum((approve, comment is not None, reject is not None)) != 1:
+        raise click.UsageError("say one of --approve, --comment TEXT, --reject TEXT")
+    from pullwright.people import approve_stage, say
+
+    if approve:
+        click.echo(approve_stage(Path.cwd(), id))
+    elif comment is not None:
+        click.echo(say(Path.cwd(), id, "comment", text=comment))
+    else:
+        click.echo(say(Path.cwd(), id, "reject", text=reject))
+
+
+def _word(name: str, help: str) -> None:
+    """A command that is one word to a task."""
+
+    @cli.command(name, help=help)
+    @click.argument("id")
+    def command(id: str) -> None:
+        from pullwright.people import say
+
+        click.echo(say(Path.cwd(), id, name))
+
+
+_word("retry", "Start the next attempt at the stage; rejected work goes to the next agent of the escalation list.")
+_word("cancel", "End a task; `pullwright retry` takes it up again.")
+_word("pause", "Let a task rest, on all hosts.")
+_word("resume", "Let a paused task go on.")
+
+
+@cli.command()
+@click.argument("id")
+@click.argument("agent")
+def assign(id: str, agent: str) -> None:
+    """Give a task's next stages to this agent and no other."""
+    from pullwright.people import say
+
+    click.echo(say(Path.cwd(), id, "assign", agent=agent))
+
+
+@cli.command()
+@click.argument("id")
+@click.argument("text")
+def answer(id: str, text: str) -> None:
+    """Answer the question that an agent asked."""
+    from pullwright.people import say
+
+    click.echo(say(Path.cwd(), id, "answer", text=text))
+
+
+@cli.command()
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--model", metavar="PROVIDER:NAME", help="Your own model instead of the recorded one, as ollama:gemma3:4b."
+)
+@click.option("--endpoint", metavar="URL", help="Where that model answers.")
+def demo(folder: Path | None, model: str | None, endpoint: str | None) -> None:
+    """A complete task on a throw-away repository (kept in DIR if given): five stages, five proposals, merged."""
+    from pullwright.demonstration import demonstrate
+
+    demonstrate(folder, model, endpoint)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command and exit: 0 done, 1 the user must act, 2 wrong usage, 3 our fault (a report file is named)."""
+    sys.exit(_guarded(lambda: cli.main(args=args, standalone_mode=False)))
+
+
+def _guarded(call: Callable[[], Any]) -> int:
+    """The exit status of `call`, with what went wrong said on standard error."""
+    try:
+        call()
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nstopped; the next run goes on from here", err=True)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # else Python complains about the closed pipe once more when it ends
+        return 0
+    except UserError as error:
+        click.echo(f"pullwright: {error}", err=True)
+        return 1
+    except Exception as error:
+        from pullwright.report_bug import write_report
+
+        click.echo(
+            f"pullwright: this is our fault: {error}\n  → please report it; what is known is in {write_report(error)}",
+            err=True,
+        )
+        return 3
+    return 0

@@ -1,0 +1,105 @@
+"""What happens around each step of the loop: people are heard, the lease is renewed, the work is kept."""
+
+import time
+
+from runner import commands, git, publish, workspace
+from runner.agents import lease_seconds
+from runner.commands import Command
+from runner.errors import ToolError
+from runner.lease import Lease
+from runner.loop import Said, Stopped
+from runner.tools import Journal
+from runner.trajectory import Ran, Trajectory
+from runner.workspace import Workspace
+
+CHANGING = ("bash", "write", "edit")  # tools after which the workspace may differ
+LOOK_EVERY = 15.0  # seconds between two looks at the hub for commands (docs/design.md, rule 8)
+PUSH_EVERY = 60.0  # seconds: GitHub allows a repository six pushes a minute
+
+
+class Hooks:
+    """The loop's two hooks for one run of a stage. `feedback` is told to the agent before its first step."""
+
+    def __init__(self, lease: Lease, space: Workspace, trajectory: Trajectory, feedback: str) -> None:
+        self.lease = lease
+        self.space = space
+        self.trajectory = trajectory
+        self.feedback = feedback
+        self.looked = time.monotonic()
+
+    def before(self) -> Stopped | tuple[Said, ...]:
+        """Commands since the last step, remotely at most every 15 s; and the lease, when a third of it is over."""
+        said: list[Said] = []
+        if self.feedback and self.lease.entry.claim not in self.trajectory.heard:
+            said.append(Said(self.lease.entry.claim, self.feedback))
+        if time.monotonic() - self.looked >= LOOK_EVERY:
+            self.looked = time.monotonic()
+            heard = self._hear()
+            if isinstance(heard, Stopped):
+                return heard
+            said += heard
+        return self._renew() or tuple(said)
+
+    def after(self, tool: str) -> str | None:
+        """The workspace's files as a tree, after a tool that may have changed them."""
+        workspace.ensure_git(self.space, self.lease.host.sandbox)
+        if tool not in CHANGING:
+            return None
+        try:
+            return workspace.collect(self.space, self.lease.host.repo)
+        except ToolError:
+            return None  # said when the work is taken; until then the agent may still put it right
+
+    def _hear(self) -> Stopped | list[Said]:
+        lease, host = self.lease, self.lease.host
+        ref = commands.ref_of(lease.ref.task)
+        tip = git.remote_refs(host.repo, host.hub.url, ref).get(ref)
+        if tip is None:
+            return []
+        git.fetch(host.repo, host.hub.url, f"+{ref}:refs/remotes/hub/{ref.removeprefix('refs/')}")
+        everything = commands.read(host.repo, tip)
+        reason = reason_to_stop(lease, everything)
+        if reason is not None:
+            return Stopped(reason)
+        return [Said(new.id, new.text) for new in lease.hear(everything) if new.verb in ("comment", "answer")]
+
+    def _renew(self) -> Stopped | None:
+        due = max(PUSH_EVERY, lease_seconds(self.lease.settings.policy) / 3)
+        if time.monotonic() - self.lease.pushed < due:
+            return None
+        count(self.lease, self.trajectory)
+        lost = publish.checkpoint(self.lease, self.space, self.trajectory.path.read_bytes())
+        return Stopped(lost.reason) if lost else None
+
+
+def reason_to_stop(lease: Lease, everything: tuple[Command, ...]) -> str | None:
+    """Pure: why the commands so far end this run, or None."""
+    now = commands.standing(everything)
+    if now.paused or now.cancelled:
+        return "paused" if now.paused else "cancelled"
+    verbs = [said.verb for said in everything if said.about(lease.ref.stage, lease.ref.attempt)]
+    return next((verb for verb in verbs if verb in ("reject", "retry")), None)
+
+
+def journal(lease: Lease) -> Journal:
+    """Where the agent's own words go: its progress into the entry, its notes into the history."""
+    return Journal(
+        progress=lambda percent: lease.change(progress=max(0, min(99, percent))),  # 100 is the gates' to say
+        note=lambda text: lease.note("note", text, by_agent=True),
+    )
+
+
+def recall(lease: Lease, turns: list[Ran]) -> None:
+    """Say again what the agent said under this claim and no push has carried yet, after an interruption."""
+    notes = [str(ran.call.arguments.get("text", "")) for ran in turns if ran.call.name == "note" and not ran.fault]
+    for text in notes[lease.own_notes() :]:
+        lease.note("note", text, by_agent=True)
+    percents = [ran.call.arguments.get("percent") for ran in turns if ran.call.name == "progress" and not ran.fault]
+    if percents and isinstance(percents[-1], int):
+        lease.change(progress=max(0, min(99, percents[-1])))
+
+
+def count(lease: Lease, trajectory: Trajectory) -> None:
+    """Carry what the attempt has used so far into its entry."""
+    totals = trajectory.totals
+    lease.change(steps=totals.steps, tokens=totals.tokens, cost=round(totals.cost, 6))

@@ -1,0 +1,285 @@
+"""A stage branch that this host owns: how it is claimed, and every commit on it until it is ready, held or lost."""
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from runner import claims, git, history, wording
+from runner.agents import Agent, Policy, Settings
+from runner.claims import Ground, Lost, Won
+from runner.commands import Command, unheard
+from runner.history import History
+from runner.host import Host
+from runner.lifecycle import Stage, StageRef, stage_branch
+from runner.progress import done_stages, kept
+from runner.record import Entry, Record, Request, UpdateType, update_id
+from runner.state import OpenStage, TaskState
+from runner.task import Task, digest
+
+TRAJECTORY = "trajectory.jsonl"
+
+
+@dataclass
+class Lease:
+    """Our hold on a stage: `head` is the last commit that the hub has of us, `pushed` when (monotonic seconds).
+
+    `pending` is base's head where it conflicts with the work: merging it is the agent's first task. `target` is the
+    commit that the stage's change is measured against.
+    """
+
+    host: Host
+    settings: Settings
+    task: Task
+    ref: StageRef
+    agent: Agent
+    head: str
+    history: History
+    target: str
+    pending: str | None = None
+    conflicts: tuple[str, ...] = ()
+    trajectory: str = ""
+    pushed: float = field(default_factory=time.monotonic)
+
+    @property
+    def branch(self) -> str:
+        """The name of the stage branch."""
+        return stage_branch(*self.ref)
+
+    @property
+    def entry(self) -> Entry:
+        """The stage's entry as it will stand in the next commit."""
+        return self.history.entry(self.ref.stage)
+
+    def change(self, **fields: object) -> None:
+        """Replace fields of the entry, for the next commit."""
+        self.history = history.with_entry(
+            self.history,
+            self.ref.stage,
+            msgspec.structs.replace(self.entry, **fields),
+        )
+
+    def note(self, kind: UpdateType, content: str, *, by_agent: bool = False) -> None:
+        """Add an update, for the next commit."""
+        at = self.host.timestamp()
+        self.history = history.note(self.history, self.ref.stage, kind, content, at, by_agent=by_agent)
+
+    def hear(self, everything: tuple[Command, ...]) -> tuple[Command, ...]:
+        """Copy people's commands into the history; returns those that it did not hold."""
+        new = unheard(everything, {update.id for update in self.history.updates})
+        self.history = history.heard(self.history, everything)
+        return new
+
+    def own_notes(self) -> int:
+        """How many notes of the agent the history holds under the present claim."""
+        ids = {update_id(self.entry.claim, number) for number in range(len(self.history.updates) + 1)}
+        notes = [update for update in self.history.updates if update.update_type == "note" and update.agent]
+        return sum(update.id in ids for update in notes)
+
+    def result(self, path: str | None) -> None:
+        """Name the task's result in the record."""
+        record = msgspec.structs.replace(self.history.record, result_path=path)
+        self.history = msgspec.structs.replace(self.history, record=record)
+
+    def commit(self, tree: str, message: str, *parents: str) -> str:
+        """A commit of `tree` with the record as it stands, on the head (or on `parents`). Nothing is pushed."""
+        whole = git.tree_with(self.host.repo, tree, self.history.files(self.task.folder))
+        author = wording.agent_identity(self.agent.name)
+        above = parents or (self.head,)
+        return git.commit(self.host.repo, whole, above, message, author=author, when=self.host.timestamp())
+
+    def push(self, commit: str, trajectory: bytes | None = None) -> Won | Lost:
+        """Move the branch to `commit` and the trajectory with it, in one atomic push."""
+        also = self._trajectory(trajectory)
+        answer = claims.advance(self.host.repo, self.host.hub.url, self.branch, commit, self.head, *also)
+        if isinstance(answer, Won):
+            self.head, self.pushed = commit, time.monotonic()
+            self.trajectory = also[0].new if also else self.trajectory
+        return answer
+
+    def _trajectory(self, data: bytes | None) -> tuple[git.Push, ...]:
+        if data is None or self.settings.policy.trajectories == "local":
+            return ()
+        repo = self.host.repo
+        tree = git.tree_with(repo, None, {TRAJECTORY: data})
+        if self.trajectory and git.tree_of(repo, self.trajectory) == tree:
+            return ()
+        above = [self.trajectory] if self.trajectory else []
+        made = git.commit(repo, tree, above, f"{self.ref.task}: {self.ref.stage}.{self.ref.attempt}\n")
+        return (git.Push(f"refs/pullwright/{trajectory_name(self.ref)}", made, self.trajectory),)
+
+
+def trajectory_name(ref: StageRef) -> str:
+    """Where below `refs/pullwright/` an attempt's messages and tool results are kept."""
+    return f"trajectories/{ref.task}/{ref.stage}.{ref.attempt}"
+
+
+def freeze(task: Task, accepted_by: str, policy: Policy) -> Request:
+    """The task's text as it is now, with its complexity and the reason for that. Pure."""
+    asked = task.request
+    named = asked.complexity is not None
+    return Request(
+        title=asked.title,
+        body=asked.description,
+        sha256=digest(asked),
+        accepted_by=accepted_by,
+        source=task.path,
+        complexity=asked.complexity if asked.complexity is not None else policy.default_complexity,
+        complexity_reason="the task names it" if named else "the task names none: policy.default_complexity",
+        stages=asked.stages,
+        acceptance=asked.acceptance,
+        depends_on=asked.depends_on,
+        tests_must_fail_before=asked.tests_must_fail_before,
+    )
+
+
+def accepted_by(repo: git.Repo, base: str, path: str) -> str:
+    """Who brought a task's file to base, as the last commit that touched it says."""
+    found = git.git(repo, "log", "-1", "--format=%an <%ae>", base, "--", path)
+    return found or "unknown"
+
+
+def claim(
+    host: Host, settings: Settings, state: TaskState, agent: Agent, stage: Stage, attempt: int, ours: Mapping[str, str]
+) -> Lease | Lost:
+    """Claim a stage that nobody has: its branch is created by our commit, or somebody was first."""
+    ref = StageRef(state.task.id, stage, attempt)
+    head = state.work or state.base
+    ground = claims.ground(host.repo, head, state.base, _last_base(state.record))
+    frozen = state.frozen or freeze(state.task, accepted_by(host.repo, state.base, state.task.path), settings.policy)
+    before = History(state.record, state.updates) if state.record else history.begin(frozen)
+    entry = _entry(host, agent, attempt, ground)
+    lease = _lease(host, settings, state, ref, agent, before, entry, ground, ours)
+    lease.note("status_change", f"{agent.name} ({agent.model}) takes {stage}, attempt {attempt}")
+    made = lease.commit(ground.tree, wording.claim(ref, frozen.title, entry), *ground.head)
+    answer = claims.create(host.repo, host.hub.url, ref, made, None if state.work else state.base)
+    if isinstance(answer, Lost):
+        return answer
+    lease.head = made
+    return _still_wanted(lease, state) or lease
+
+
+def _still_wanted(lease: Lease, state: TaskState) -> Lost | None:
+    """Read the target's record again: a branch that is absent since its stage was just merged is not unclaimed."""
+    host, ref = lease.host, lease.ref
+    work, base = claims.ref(f"work/{ref.task}"), claims.ref(lease.settings.base)
+    now = git.remote_refs(host.repo, host.hub.url, work, base)
+    if now.get(base) == state.base and now.get(work, state.base) == (state.work or state.base):
+        return None
+    wanted = [f"+{name}:refs/remotes/hub/{name.removeprefix('refs/')}" for name in (work, base) if name in now]
+    git.fetch(host.repo, host.hub.url, *wanted)
+    at_base, at_work = (kept(host.repo, now[name], ref.task).record if name in now else None for name in (base, work))
+    if ref.stage not in done_stages(state.stages, at_base, at_work):
+        return None
+    claims.release(host.repo, host.hub.url, lease.branch, lease.head)
+    return Lost(f"{ref.stage} of {ref.task} is done already")
+
+
+def reclaim(
+    host: Host, settings: Settings, state: TaskState, agent: Agent, why: str, ours: Mapping[str, str], *, counts: bool
+) -> Lease | Lost:
+    """A new claim on top of an open stage: rework, another agent, a take-over, or base merged in.
+
+    `counts`: it is one of the agent's reworks after a failure.
+    """
+    stage = _open(state)
+    old = stage.entry
+    head = _with_target(host, state, stage.head)
+    ground = claims.ground(host.repo, head, state.base, old.base)
+    reworks = old.reworks + 1 if counts and agent.name == old.agent else 0 if agent.name != old.agent else old.reworks
+    entry = msgspec.structs.replace(
+        _entry(host, agent, stage.ref.attempt, ground),
+        started=old.started, steps=old.steps, tokens=old.tokens, cost=old.cost, progress=old.progress, reworks=reworks,
+    )  # fmt: skip
+    before = kept(host.repo, stage.head, state.task.id)
+    assert before.record is not None  # an open stage has its entry from there
+    lease = _lease(host, settings, state, stage.ref, agent, History(before.record, before.updates), entry, ground, ours)
+    lease.head = stage.head
+    lease.note("status_change", f"{agent.name} ({agent.model}) goes on with {stage.ref.stage}: {wording.one_line(why)}")
+    made = lease.commit(
+        ground.tree, wording.claim(stage.ref, before.record.request.title, entry, why=why), *ground.head
+    )
+    answer = lease.push(made)
+    return lease if isinstance(answer, Won) else answer
+
+
+def _with_target(host: Host, state: TaskState, head: str) -> str:
+    """The head with what people added to the task branch meanwhile, where that merges cleanly."""
+    if state.work is None or git.is_ancestor(host.repo, state.work, head):
+        return head
+    merged = git.merge(host.repo, head, state.work)
+    if merged.conflicts:
+        return head
+    return git.commit(host.repo, merged.tree, (head, state.work), f"Merge work/{state.task.id}\n")
+
+
+def again(host: Host, settings: Settings, state: TaskState, ours: Mapping[str, str]) -> Lease:
+    """Our own claim, found again after an interruption: nothing is pushed."""
+    stage = _open(state)
+    found = kept(host.repo, stage.head, state.task.id)
+    assert found.record is not None
+    agent = next((agent for agent in settings.agents if agent.name == stage.entry.agent), settings.agents[0])
+    ground = Ground((stage.head,), git.tree_of(host.repo, stage.head), stage.entry.base)
+    lease = _lease(
+        host, settings, state, stage.ref, agent, History(found.record, found.updates), stage.entry, ground, ours
+    )
+    lease.head = stage.head
+    return lease
+
+
+def _entry(host: Host, agent: Agent, attempt: int, ground: Ground) -> Entry:
+    """A fresh entry with a claim of its own, which makes the commit unique."""
+    return Entry(
+        state="working",
+        attempt=attempt,
+        agent=agent.name,
+        model=agent.model,
+        claim=str(uuid.uuid4()),
+        host=host.id,
+        base=ground.base,
+        started=host.timestamp(),
+    )
+
+
+def _lease(
+    host: Host, settings: Settings, state: TaskState, ref: StageRef, agent: Agent, before: History, entry: Entry,
+    ground: Ground, ours: Mapping[str, str],
+) -> Lease:  # fmt: skip
+    after = history.heard(history.with_entry(before, ref.stage, entry), state.commands)
+    return Lease(
+        host=host,
+        settings=settings,
+        task=state.task,
+        ref=ref,
+        agent=agent,
+        head=ground.head[0],
+        history=after,
+        target=state.base if state.is_last else state.work or state.base,
+        pending=ground.pending,
+        conflicts=ground.conflicts,
+        trajectory=ours.get(trajectory_name(ref), ""),
+    )
+
+
+def _last_base(record: Record | None) -> str | None:
+    """The base commit that the newest entry of a record names."""
+    return list(record.stages.values())[-1].base if record and record.stages else None
+
+
+def _open(state: TaskState) -> OpenStage:
+    assert state.open is not None  # only decided on for a task with an open stage
+    return state.open
+
+
+def close(host: Host, state: TaskState, said: tuple[Command, ...]) -> None:
+    """Close the open attempt by a commit on its branch, before the next attempt is claimed."""
+    stage = _open(state)
+    found = kept(host.repo, stage.head, state.task.id)
+    assert found.record is not None
+    entry = msgspec.structs.replace(stage.entry, state="closed", finished=host.timestamp())
+    closed = history.heard(history.with_entry(History(found.record, found.updates), stage.ref.stage, entry), said)
+    tree = git.tree_with(host.repo, git.tree_of(host.repo, stage.head), closed.files(state.task.folder))
+    made = git.commit(host.repo, tree, (stage.head,), wording.closed(stage.ref), when=host.timestamp())
+    claims.advance(host.repo, host.hub.url, stage.branch, made, stage.head)

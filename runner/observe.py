@@ -1,0 +1,114 @@
+"""One look at the hub: fetch, read the settings and the tasks of base, and where each task stands."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from runner import backlog, git
+from runner.agents import Settings, parse_settings
+from runner.assign import order
+from runner.backlog import Backlog
+from runner.decide import Crew
+from runner.errors import UserError
+from runner.host import Site, lock
+from runner.progress import Refs, task_state
+from runner.state import TaskState
+
+HEADS = "refs/remotes/hub/heads/"
+OURS = "refs/remotes/hub/pullwright/"
+REFSPECS = (f"+refs/heads/*:{HEADS}*", f"+refs/pullwright/*:{OURS}*")
+
+
+class View(NamedTuple):
+    """What one look shows: the hub's refs, the settings and the backlog of base, every task's state in work order."""
+
+    refs: Refs
+    settings: Settings
+    backlog: Backlog
+    states: tuple[TaskState, ...]
+
+    def state(self, task: str) -> TaskState:
+        """The state of one task. Raises `UserError` when there is none of that id."""
+        for state in self.states:
+            if state.task.id == task:
+                return state
+        for problem in self.backlog.problems:
+            if problem.path.rpartition("/")[2].partition(".")[0] == task:
+                raise UserError(f"{problem.path}: {problem.what}", problem.remedy)
+        known = ", ".join(state.task.id for state in self.states[:8]) or "none"
+        raise UserError(
+            f"there is no task {task} on the base branch (there are: {known})",
+            "a task counts once its file is on the hub's base branch: push or merge it",
+        )
+
+    def crew(self, offline: frozenset[str] = frozenset()) -> Crew:
+        """Who is busy with what is claimed now."""
+        busy: dict[str, int] = {}
+        for state in self.states:
+            stage = state.open
+            if stage is not None and stage.entry.state == "working" and not stage.expired:
+                busy[stage.entry.agent] = busy.get(stage.entry.agent, 0) + 1
+        return Crew(busy, offline)
+
+
+def observe(site: Site) -> View:
+    """Look at the hub. Raises `UserError` when it cannot be read or is not a Pullwright repository."""
+    refs = fetch_refs(site)
+    settings = read_settings(site.repo, refs.base)
+    found = backlog.read(site.repo, refs.base)
+    ordered = order(found.tasks, created_at(site.repo, refs.base))
+    states = [task_state(site, refs, settings, task) for task in ordered]
+    complete = {state.task.id for state in states if state.current is None}
+    return View(refs, settings, found, tuple(_with_waits(state, complete) for state in states))
+
+
+def fetch_refs(site: Site) -> Refs:
+    """Fetch what the hub has into remote-tracking refs, and read those."""
+    with lock(site.state, "fetch"):  # two fetches into the same refs get in each other's way
+        try:
+            git.fetch(site.repo, site.hub.url, *REFSPECS)
+        except git.GitError as error:
+            raise UserError(
+                f"cannot read the hub {site.hub.url}: {error.stderr.strip()}", "check the remote: git remote -v"
+            ) from error
+        branches = {name.removeprefix(HEADS): oid for name, oid in git.refs(site.repo, HEADS).items()}
+        ours = {name.removeprefix(OURS): oid for name, oid in git.refs(site.repo, OURS).items()}
+    name = base_branch(site)
+    if name not in branches:
+        raise UserError(f"the hub {site.hub.url} has no branch {name}", "push it there, or set `base:` in agents.yaml")
+    return Refs(branches[name], branches, ours)
+
+
+def base_branch(site: Site) -> str:
+    """The name of the base branch: `base` of the agents.yaml at hand, else the hub's own head."""
+    at_hand = site.folder / "agents.yaml"
+    if at_hand.is_file():
+        return parse_settings(at_hand.read_bytes()).base
+    head = git.execute(site.repo, "ls-remote", "--symref", site.hub.url, "HEAD", network=True).stdout.decode()
+    return head.removeprefix("ref: refs/heads/").partition("\t")[0] if head.startswith("ref: ") else "main"
+
+
+def read_settings(repo: git.Repo, base: str) -> Settings:
+    """The settings on the base branch, which alone count."""
+    data = git.read(repo, base, "agents.yaml")
+    if data is None:
+        raise UserError("agents.yaml is not on the base branch", "make it with pullwright init, commit and push it")
+    return parse_settings(data)
+
+
+def created_at(repo: git.Repo, base: str) -> dict[str, str]:
+    """Task id → when its file first came to base (ISO 8601, UTC)."""
+    env = {"TZ": "UTC"}
+    form = ("--format=%x01%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", "--diff-filter=A", "--name-only", "--reverse")
+    out = git.git(repo, "log", "--first-parent", "-m", "--no-renames", *form, base, "--", "tasks", env=env)
+    found: dict[str, str] = {}
+    for block in out.split("\x01")[1:]:
+        when, *paths = [line for line in block.splitlines() if line]
+        for path in paths:
+            found.setdefault(path.rpartition("/")[2].removesuffix(".yaml"), when)
+    return found
+
+
+def _with_waits(state: TaskState, complete: set[str]) -> TaskState:
+    depends = state.frozen.depends_on if state.frozen else state.task.request.depends_on
+    return msgspec.structs.replace(state, waits=tuple(name for name in depends if name not in complete))
