@@ -133,9 +133,10 @@ def _faults(settings: Settings) -> Iterator[Fault]:
     if not _BRANCH.fullmatch(settings.base) or _NO_BRANCH.search(settings.base):
         yield Fault(("base",), f"`{shown(settings.base)}` cannot be the base branch", "name a branch such as `main`")
     names = [agent.name for agent in settings.agents]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Fault(("agents", index, "name"), f"`{name}` stands twice", "give each agent its own name")
     for index, agent in enumerate(settings.agents):
-        if agent.name in names[:index]:
-            yield Fault(("agents", index, "name"), f"`{agent.name}` stands twice", "give each agent its own name")
         yield from _agent(("agents", index), agent, names)
     yield from _policy(settings.policy)
     yield from _patterns(("tests",), settings.tests)

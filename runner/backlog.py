@@ -40,8 +40,8 @@ class Backlog(msgspec.Struct, frozen=True):
 def candidates(paths: Iterable[str]) -> tuple[str, ...]:
     """Those of a commit's `paths` that ought to be task files, sorted: the YAML under `tasks/` outside of records.
 
-    A folder that holds `record.yaml`, or stands beside a `<name>.yaml`, is a record and is not searched. `tasks/` itself
-    never is one.
+    A folder that holds `record.yaml`, or stands beside a `<name>.yaml`, is a record and is not searched. `tasks/`
+    itself never is one.
     """
     known = frozenset(paths)
     yaml = (path for path in known if path.startswith(ROOT) and path.lower().endswith((".yaml", ".yml")))

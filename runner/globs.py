@@ -8,6 +8,7 @@ and `folder/**` match a path `folder` too, since a link or a file may stand wher
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 
 
 def matching(paths: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...]:
@@ -18,28 +19,35 @@ def matching(paths: Iterable[str], patterns: Iterable[str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    core = pattern.removesuffix("/").removesuffix("/**") or "**"
-    anchor = "" if "/" in core or core != pattern.removesuffix("/") else "(?:.*/)?"
-    core = core.removeprefix("/")
-    if core.startswith("**/"):
-        anchor, core = "(?:.*/)?", core[3:]
-    return re.compile(anchor + _translated(core) + "(?:/.*)?", re.DOTALL)
+    parts = ["**" if re.fullmatch(r"\*\*+", part) else part for part in pattern.rstrip("/").split("/")]
+    if len(parts) == 1:
+        parts = ["**", *parts]
+    elif parts[0] == "":
+        parts = parts[1:]
+    while parts and parts[-1] == "**":
+        parts.pop()
+    if not parts:
+        return re.compile(".*", re.DOTALL)
+    folders = "".join(_folder(part, before) for before, part in pairwise(["", *parts[:-1]]))
+    return re.compile(f"{folders}{_translated(parts[-1])}(?:/.*)?", re.DOTALL)
 
 
-_TOKEN = re.compile(r"/\*\*(?=/)|\*\*+|\*|\?|\\.|\[(?:[!^])?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
+def _folder(part: str, before: str) -> str:
+    if part != "**":
+        return f"{_translated(part)}/"
+    return "" if before == part else "(?:.*/)?"  # twice would be the same, and slow
 
 
-def _translated(glob: str) -> str:
-    return "".join(_piece(token, whole=token == glob) for token in _TOKEN.findall(glob))
+_TOKEN = re.compile(r"\*+|\?|\\.|\[(?:[!^])?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
 
 
-def _piece(token: str, whole: bool) -> str:
-    if token == "/**":
-        return "(?:/.*)?"
-    if token.startswith("**"):
-        return ".*" if whole else "[^/]*"  # in company two stars are as one
-    if token == "*":
-        return "[^/]*"
+def _translated(part: str) -> str:
+    return "".join(_piece(token) for token in _TOKEN.findall(part))
+
+
+def _piece(token: str) -> str:
+    if token[0] == "*":
+        return "[^/]*"  # in company two stars are as one
     if token == "?":
         return "[^/]"
     if len(token) > 1 and token[0] == "[":
