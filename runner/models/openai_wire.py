@@ -10,7 +10,7 @@ import msgspec
 from runner.models import Message, ModelError, Reply, Request, ToolCall
 from runner.models.ollama_wire import tool_body
 from runner.models.openai_failures import Fault, Server, failure
-from runner.models.wire import MAX_REPLY_BYTES, arguments
+from runner.models.wire import MAX_REPLY_BYTES, arguments, well_formed
 
 
 def chat_body(model: str, request: Request, max_output: int) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def fold(events: Iterable[object], on_text: Callable[[str], None] | None, where:
         answer.usage = chunk.usage or answer.usage
     usage = answer.usage
     return Reply(
-        "".join(answer.text),
+        well_formed("".join(answer.text)),
         _complete(answer.calls),
         _ending(answer.finish, where),
         usage.prompt_tokens,

@@ -54,6 +54,11 @@ def arguments(value: object) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def well_formed(text: str) -> str:
+    """`text` without lone surrogates, which JSON can carry and UTF-8 cannot; two halves of a pair become one."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def characters(request: Request) -> int:
     """The length of everything that a model is to read: messages, calls and tools."""
     said = sum(len(message.text) for message in request.messages)

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from runner.models import ToolCall, ToolSpec
+from runner.models.wire import well_formed
 from runner.protocols.values import Malformed
 
 # What models trained on other harnesses call the same tool (docs/models.md, "Reading a reply").
@@ -53,7 +54,7 @@ def accept(name: str, arguments: object, tools: tuple[ToolSpec, ...], call_id: s
         fitting = _fit_object(_decoded(arguments), tool.parameters)
     except _Unfit as unfit:
         return Malformed(f"{tool.name}: {unfit}. {usage(tool)}", "arguments")
-    return ToolCall(tool.name, fitting, call_id)
+    return ToolCall(tool.name, fitting, well_formed(call_id))
 
 
 def usage(tool: ToolSpec) -> str:
@@ -161,22 +162,31 @@ def _as_number(value: int | float | str, *, whole: bool) -> Any:
 
 
 def _check_bounds(value: object, schema: dict[str, Any]) -> None:
-    """The bounds that tools use. Strings have none here: `maxLength` exists for grammars (see `json_schema`)."""
-    if isinstance(value, str) and "\0" in value:
-        # No argument of a process and no path can hold it, so it would fail further down as our own bug.
-        raise _Unfit("holds a zero byte")
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    """The bounds that tools use."""
+    if isinstance(value, str):
+        _check_length(value, schema)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
         if value < schema.get("minimum", value):
             raise _Unfit(f"must be at least {schema['minimum']}")
         if value > schema.get("maximum", value):
             raise _Unfit(f"must be at most {schema['maximum']}")
 
 
+def _check_length(value: str, schema: dict[str, Any]) -> None:
+    if "\0" in value:
+        # No argument of a process and no path can hold it, so it would fail further down as our own bug.
+        raise _Unfit("holds a zero byte")
+    if len(value) < schema.get("minLength", 0):
+        raise _Unfit("must not be empty")
+    if len(value) > schema.get("maxLength", len(value)):
+        raise _Unfit(f"must have at most {schema['maxLength']} characters")
+
+
 def _printable(value: Any) -> Any:
-    """`value` with lone surrogates replaced, which JSON can carry and UTF-8 cannot."""
+    """`value` as it can be written down."""
     match value:
         case str():
-            return value.encode("utf-8", "replace").decode()
+            return well_formed(value)
         case list():
             return [_printable(item) for item in value]
         case dict():

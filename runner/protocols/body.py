@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from runner.models import Message, Reply, ToolCall, ToolSpec
+from runner.models.wire import well_formed
 from runner.protocols.values import Act, Malformed, NeedBody, Read
 
 # A body that still cannot be read after so many tries is a format error (docs/models.md, "Body request").
@@ -86,7 +87,7 @@ def read_body(reply: Reply, need: NeedBody) -> Read:
     block = first_block(reply.text, whole=_fence(need.call) == "````")
     if block is None or not block.closed:
         return _again(need, reply, block)
-    body = block.text.encode("utf-8", "replace").decode().replace("\0", "")
+    body = well_formed(block.text).replace("\0", "")
     return Act(ToolCall(need.call.name, {**need.call.arguments, need.parameter: body}, need.call.id), need.thought)
 
 
@@ -95,14 +96,15 @@ def first_block(text: str, *, whole: bool = False) -> Block | None:
 
     `whole`: the reply is one document, which may hold fences of its own: it ends at the last line that can close it.
     """
-    lines = text.splitlines(keepends=True)
-    fences = [(number, match) for number, line in enumerate(lines) if (match := _FENCE.fullmatch(line.rstrip("\r\n")))]
+    # Only these end a line of a file; `splitlines` would also cut at form feeds and U+0085.
+    lines = text.replace("\r\n", "\n").split("\n")
+    fences = [(number, match) for number, line in enumerate(lines) if (match := _FENCE.fullmatch(line))]
     if not fences:
         return None
     start, opening = fences[0]
     ends = [number for number, match in fences[1:] if _closes(match, opening)]
     end = (ends[-1] if ends else None) if whole else _end_by_depth(fences, opening)
-    return Block("".join(lines[start + 1 : end]).replace("\r\n", "\n"), end is not None)
+    return Block("".join(f"{line}\n" for line in lines[start + 1 : end]), end is not None)
 
 
 def _fence(call: ToolCall) -> str:
@@ -142,4 +144,5 @@ def _again(need: NeedBody, reply: Reply, block: Block | None) -> Read:
         problem = f"There was no block in that reply. Begin with a line {_fence(need.call)}."
     else:
         problem = f"The block was not closed, nothing was done. End it with a line {_fence(need.call)}."
-    return msgspec.structs.replace(need, problem=problem, attempt=need.attempt + 1)
+    last = "Last try. " if need.attempt + 1 == MAX_ATTEMPTS else ""
+    return msgspec.structs.replace(need, problem=last + problem, attempt=need.attempt + 1)

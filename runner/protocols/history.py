@@ -29,6 +29,15 @@ def plain_turns(
     return _merged(turns)
 
 
+def explained(tool: ToolSpec) -> str:
+    """A tool and its arguments in lines of a manual, in the words of its docstring."""
+    required = tool.parameters.get("required", ())
+    lines = [f"- {tool.name}: {tool.description.strip()}"]
+    for name, schema in tool.parameters.get("properties", {}).items():
+        lines.append(f"    {name}{'' if name in required else ' (optional)'}: {schema.get('description', 'any')}")
+    return "\n".join(lines)
+
+
 def example_call(tools: tuple[ToolSpec, ...]) -> ToolCall | None:
     """A call with real values of the first tool that has some for all it requires, to be shown in a manual."""
     return next((call for tool in tools if (call := _sample(tool)) is not None), None)

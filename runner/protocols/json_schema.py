@@ -8,11 +8,11 @@ import json
 from typing import Any
 
 from runner.models import Message, Reply, Request, ToolCall, ToolSpec
+from runner.models.wire import well_formed
 from runner.protocols import native
-from runner.protocols.arguments import usage
 from runner.protocols.body import act_or_ask, body_messages, body_optional, read_body, without_body
 from runner.protocols.flaws import malformed
-from runner.protocols.history import example_call, plain_turns
+from runner.protocols.history import example_call, explained, plain_turns
 from runner.protocols.lift import lift, without_thinking
 from runner.protocols.values import Malformed, NeedBody, Read
 
@@ -22,7 +22,7 @@ __all__ = ["body_request", "read", "read_body", "request", "schema_of"]
 MAX_STRING = 500
 MAX_THOUGHT = 200
 
-RULE = 'Reply with ONE JSON object: {"thought": …, "tool": …, "arguments": {…}}.'
+RULE = "Reply with ONE JSON object: thought, tool and arguments, in this order, and nothing else."
 
 
 def request(
@@ -54,7 +54,7 @@ def read(reply: Reply, tools: tuple[ToolSpec, ...]) -> Read:
         return malformed(reply, RULE)
     if isinstance(found, Malformed):
         return found
-    return _cut(found) or act_or_ask(found, tools, _thought(reply.text))
+    return _cut(found, tools) or act_or_ask(found, tools, _thought(reply.text))
 
 
 def body_request(
@@ -95,7 +95,9 @@ def _closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
 
 def _short(schema: dict[str, Any]) -> dict[str, Any]:
     """The part of a parameter's schema that a grammar needs, every string bounded."""
-    kept: dict[str, Any] = {key: schema[key] for key in ("type", "enum", "minimum", "maximum") if key in schema}
+    kept: dict[str, Any] = {
+        key: schema[key] for key in ("type", "enum", "minimum", "maximum", "minLength") if key in schema
+    }
     if "anyOf" in schema:
         kept["anyOf"] = [_short(option) for option in schema["anyOf"]]
     if "items" in schema:
@@ -105,13 +107,13 @@ def _short(schema: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _cut(call: ToolCall) -> Malformed | None:
+def _cut(call: ToolCall, tools: tuple[ToolSpec, ...]) -> Malformed | None:
     """A string of exactly the longest length was ended by the grammar, not by the model: half a command."""
+    schemas = next(tool for tool in tools if tool.name == call.name).parameters["properties"]
     for name, value in call.arguments.items():
-        if isinstance(value, str) and len(value) == MAX_STRING:
-            return Malformed(
-                f"{name!r} was cut at {MAX_STRING} characters; nothing was done. Say it shorter.", "length"
-            )
+        longest = _short(schemas.get(name, {})).get("maxLength")
+        if isinstance(value, str) and len(value) == longest:
+            return Malformed(f"{name!r} was cut at {longest} characters; nothing was done. Say it shorter.", "length")
     return None
 
 
@@ -122,7 +124,7 @@ def _thought(text: str) -> str:
     except (ValueError, RecursionError):
         return ""
     thought = value.get("thought") if isinstance(value, dict) else None
-    return thought.encode("utf-8", "replace").decode() if isinstance(thought, str) else ""
+    return well_formed(thought) if isinstance(thought, str) else ""
 
 
 def _action(call: ToolCall, thought: str) -> str:
@@ -133,7 +135,7 @@ def _action(call: ToolCall, thought: str) -> str:
 
 def manual(tools: tuple[ToolSpec, ...]) -> str:
     """The tools in words, with one worked action: the part of the system prompt that this protocol adds."""
-    lines = [f"- {tool.name}: {tool.description.strip()} {usage(without_body(tool))}" for tool in tools]
     example = example_call(tools)
     shown = [f"For example: {_action(example, 'I look before I change anything.')}"] if example else []
+    lines = [explained(without_body(tool)) for tool in tools]
     return "\n".join([f"{RULE} One action a turn.", *shown, "Tools:", *lines])

@@ -1,6 +1,7 @@
 """P0: the model calls tools through its server's own interface; a call that it writes into its text is lifted out."""
 
 from runner.models import Message, Reply, Request, ToolSpec
+from runner.models.wire import well_formed
 from runner.protocols.arguments import accept
 from runner.protocols.body import body_messages, read_body
 from runner.protocols.flaws import malformed
@@ -28,7 +29,7 @@ def request(
 
 def read(reply: Reply, tools: tuple[ToolSpec, ...]) -> Read:
     """The first call of the reply (one action a turn), or one lifted out of its text, or what to tell the model."""
-    thought = without_thinking(reply.text).strip()
+    thought = well_formed(without_thinking(reply.text)).strip()
     if reply.calls:
         first = reply.calls[0]
         call = accept(first.name, first.arguments, tools, first.id)
