@@ -76,7 +76,7 @@ class Scripted:
 def _script(source: Path | Mapping[str, Any], origin: str) -> Script:
     try:
         written = yaml.load(source.read_bytes(), yaml.CSafeLoader) if isinstance(source, Path) else source
-        stages = msgspec.convert(written, dict[str, list[Any]])
+        stages = msgspec.convert(written, dict[str, Any])
     except OSError as problem:
         remedy = "Correct `endpoint` of the scripted agent in agents.yaml: the file of its replies."
         raise UserError(f"{origin}: {problem.strerror}", remedy) from problem
@@ -85,12 +85,15 @@ def _script(source: Path | Mapping[str, Any], origin: str) -> Script:
     return {stage: _lines(lines, f"{origin}: {stage}") for stage, lines in stages.items()}
 
 
-def _lines(written: list[Any], where: str) -> tuple[_Line, ...]:
+def _lines(written: object, where: str) -> tuple[_Line, ...]:
     """Each line checked by itself, so that a complaint tells its number as `Request.turn` counts."""
-    lines = []
-    for turn, line in enumerate(written):
-        try:
-            lines.append(msgspec.convert(line, _Line))
-        except msgspec.ValidationError as problem:
-            raise UserError(f"{where}[{turn}]: {problem}", SHAPE) from problem
-    return tuple(lines)
+    if not isinstance(written, list):
+        raise UserError(f"{where}: not a list", SHAPE)
+    return tuple(_line(line, f"{where}[{turn}]") for turn, line in enumerate(written))
+
+
+def _line(written: object, where: str) -> _Line:
+    try:
+        return msgspec.convert(written, _Line)
+    except msgspec.ValidationError as problem:
+        raise UserError(f"{where}: {problem}", SHAPE) from problem
