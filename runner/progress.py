@@ -37,7 +37,7 @@ def task_state(site: Site, refs: Refs, settings: Settings, task: Task) -> TaskSt
     work = refs.branches.get(work_branch(task.id))
     on_base = kept(site.repo, refs.base, task.id)
     on_work = kept(site.repo, work, task.id) if work else Kept(None, ())
-    at_target = on_work if on_work.record else on_base
+    at_target = _further(on_base, on_work)
     said = commands.read(site.repo, refs.ours.get(commands.ref_of(task.id).removeprefix("refs/pullwright/")))
     frozen = at_target.record.request if at_target.record else None
     stages = frozen.stages if frozen else task.request.stages
@@ -63,6 +63,13 @@ def done_stages(stages: tuple[Stage, ...], base: Record | None, work: Record | N
     found = {stage for stage in stages if _is_done(base, stage)}
     found |= {stage for stage in stages[:-1] if _is_done(work, stage)}
     return frozenset(found)
+
+
+def _further(base: Kept, work: Kept) -> Kept:
+    """Pure: whichever of the two records has come further; base's once the last stage is merged there."""
+    if base.record is None or work.record is None:
+        return work if base.record is None else base
+    return base if len(base.record.stages) >= len(work.record.stages) else work
 
 
 def _is_done(record: Record | None, stage: Stage) -> bool:
