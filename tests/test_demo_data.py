@@ -8,23 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 import yaml
 
 from runner import paperwork
-from runner.agents import Settings
+from runner.agents import parse_settings
 from runner.errors import ToolError
 from runner.lifecycle import STAGES, Stage
 from runner.sandbox import Mount
 from runner.sandbox.bubblewrap import Bubblewrap
-from runner.task import TaskFile
+from runner.task import parse_task
 from runner.tools import Finish, Journal, Work, offered, toolbox
 
 DEMO = Path(__file__).parent.parent / "pullwright/demo"
 TASK = "tasks/night-shifts"
-SETTINGS = msgspec.convert(yaml.safe_load((DEMO / "agents.yaml").read_text()), Settings)
-REQUEST = msgspec.convert(yaml.safe_load((DEMO / f"project/{TASK}.yaml").read_text()), TaskFile, strict=False)
+SETTINGS = parse_settings((DEMO / "agents.yaml").read_bytes())
+REQUEST = parse_task(f"{TASK}.yaml", (DEMO / f"project/{TASK}.yaml").read_bytes()).request
 REPLIES: dict[str, list[dict[str, Any]]] = yaml.safe_load((DEMO / "replies.yaml").read_text())
 
 Tree = dict[str, bytes]
