@@ -21,7 +21,7 @@ KEPT = 4
 
 # When the fixed front alone is above HIGH, compacting to LOW would happen every turn: then these shares of what the
 # front leaves decide.
-HIGH_OF_REST, LOW_OF_REST = 0.6, 0.3
+HIGH_OF_REST, LOW_OF_REST = 0.7, 0.3
 
 MESSAGE = 24
 """Characters that a message's role and marks cost beside its text, about six tokens in ChatML."""
@@ -99,8 +99,9 @@ def compact(
     turns = [_masked(turn) for turn in turns[:-KEPT] if not _long(turn)] + turns[-KEPT:]
     while len(turns) > 1 and sum(map(size, turns)) > goal:
         turns.pop(0)
-    if turns and size(turns[0]) > goal and len(turns) == 1:
-        turns = [_cut(turns[0], goal)]
+    most = window.characters(window.budget) - fixed
+    if len(turns) == 1 and size(turns[0]) > most:
+        turns = [_cut(turns[0], most)]
     kept = tuple(message for turn in turns for message in turn)
     return (*front, *kept) if window.tokens(fixed + size(kept)) <= window.budget else None
 
