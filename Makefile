@@ -28,4 +28,4 @@ bench: setup-test ## the measurements
 	@for script in bench/*.py; do [ ! -e "$$script" ] || $(BIN)/python "$$script" || exit; done
 
 soak: setup-test ## the long runs that `make test` samples
-	@$(BIN)/pytest -n 2 -m soak --durations=10 -s
+	@$(BIN)/pytest -m soak -s --durations=10
