@@ -15,7 +15,7 @@ BASH = ToolSpec("bash", "Run a command.", {"type": "object", "properties": {"com
 
 
 def model(server: ScriptedOpenAI, pauses: list[float] | None = None, **more) -> OpenAI:
-    more = {"openrouter": True, "api_key": KEY, "key_name": "OPENROUTER_API_KEY"} | more
+    more = {"openrouter": True, "api_key": KEY, "key_name": "env:OPENROUTER_API_KEY"} | more
     sleep = (pauses if pauses is not None else []).append
     return OpenAI("qwen/qwen3-32b", server.base, 32768, 2048, sleep=sleep, **more)
 
@@ -311,6 +311,12 @@ def test_check_names_the_nearest_model():
 def test_check_knows_a_used_up_key_and_a_wrong_one(key, remedy):
     with ScriptedOpenAI(key=key) as server, pytest.raises(UserError, match=remedy):
         model(server).check()
+
+
+def test_an_agent_without_a_key_is_told_where_to_put_one():
+    with ScriptedOpenAI([error(401, "No cookie auth credentials found")]) as server, pytest.raises(UserError) as caught:
+        model(server, api_key="", key_name="").reply(ASK)
+    assert "`api_key` of the agent in agents.yaml" in caught.value.remedy
 
 
 def test_check_without_a_server_names_it():

@@ -9,6 +9,7 @@ from runner.models import Abilities, Message, Reply, ToolCall, ToolSpec
 from runner.protocols import PROTOCOLS, Act, Malformed, NeedBody, choose
 from runner.protocols import json_schema as by_json
 from runner.protocols import native as by_calls
+from runner.protocols import text as by_text
 from runner.protocols.body import MAX_ATTEMPTS, first_block
 from runner.protocols.choice import billions
 from runner.tools import TOOLS, describe
@@ -89,7 +90,6 @@ def test_the_thought_of_an_action_is_kept():
         (Reply('{"name": "Ada", "age": 3}'), "format"),
         (Reply('{"tool": "bash", "arguments": {"command": "rm -r /wor', finish="length"), "length"),
         (Reply('{"tool": "bash", "argu', finish="aborted"), "aborted"),
-        (Reply("```bash\nls\n```\n```bash\nrm x\n```"), "format"),
         (Reply("```bash\nrm -r bui", finish="length"), "length"),
         (Reply("<function=bash><parameter=command>rm -r bui", finish="length"), "arguments"),
         (Reply("", completion_tokens=40), "swallowed"),
@@ -110,6 +110,11 @@ def test_the_thought_of_an_action_is_kept():
 )
 def test_what_may_not_be_acted_upon_is_told_apart(reply, flaw, protocol):
     assert refused(reply, protocol).flaw == flaw
+
+
+@pytest.mark.parametrize("protocol", [by_calls, by_json])
+def test_of_two_shell_blocks_none_is_meant_where_blocks_are_not_the_protocol(protocol):
+    assert refused(Reply("```bash\nls\n```\n```bash\nrm x\n```"), protocol).flaw == "format"
 
 
 def test_an_error_teaches_which_tools_and_arguments_there_are():
@@ -321,6 +326,66 @@ def test_texts_with_blocks_of_their_own_are_asked_for_in_a_longer_fence(path):
 
 def test_a_text_without_a_fence_has_no_block():
     assert first_block("no fence `x` here") is None
+
+
+# Blocks that name their tool.
+
+
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        ("I look.\n```bash\nls\n```", LS),
+        ("```bash timeout=9\nls\n```", ToolCall("bash", {"command": "ls", "timeout": 9})),
+        ("```bash\nls\n```\nObservation: a.py\n```bash\nrm x\n```", LS),
+        ("```python\nx\n```\n```bash\nls\n```", LS),
+        ("```view\nsrc/a.py\n```", ToolCall("view", {"path": "src/a.py"})),
+        ("```view src/a.py start=101\n```", ToolCall("view", {"path": "src/a.py", "start": 101})),
+        ("```write a.py\nx = 1\n```", ToolCall("write", {"path": "a.py", "content": "x = 1\n"})),
+        ("```write path=a.py\nx = 1\n```", ToolCall("write", {"path": "a.py", "content": "x = 1\n"})),
+        ("```write 'a b.py'\nx\n```", ToolCall("write", {"path": "a b.py", "content": "x\n"})),
+        ("```write it's.py\nx\n```", ToolCall("write", {"path": "it's.py", "content": "x\n"})),
+        ("````write a.md\n```\nls\n```\n````", ToolCall("write", {"path": "a.md", "content": "```\nls\n```\n"})),
+        ("```finish\nAll done.\n```", ToolCall("finish", {"summary": "All done."})),
+        ("~~~finish\nAll done.\n~~~", ToolCall("finish", {"summary": "All done."})),
+    ],
+)
+def test_a_block_names_its_tool_and_holds_its_text(text, call):
+    assert acted(Reply(text), by_text) == call
+
+
+@pytest.mark.parametrize(
+    ("reply", "flaw"),
+    [
+        (Reply("```write a.py\nx = "), "format"),
+        (Reply("```write a.py\nx = ", finish="length"), "length"),
+        (Reply("```write\nx = 1\n```"), "arguments"),
+        (Reply("```bash\n\n```"), "arguments"),
+        (Reply("```teleport\nhome\n```"), "format"),
+    ],
+)
+def test_half_a_block_is_never_taken(reply, flaw):
+    assert refused(reply, by_text).flaw == flaw
+
+
+@pytest.mark.parametrize("message", TALK[2:6:3])
+def test_a_block_of_the_past_is_shown_as_it_is_to_be_written(message):
+    shown = by_text.request((message,), BUILD, **ASK).messages[1].text
+    read = by_text.read(Reply(shown), BUILD)
+    assert isinstance(read, Act)
+    assert (read.call.name, read.call.arguments) == (message.calls[0].name, message.calls[0].arguments)
+    assert read.thought == message.text
+
+
+def test_blocks_need_words_to_stop_at_and_neither_tools_nor_a_schema():
+    request = by_text.request(TALK, BUILD, **ASK)
+    assert (request.tools, request.schema) == ((), None)
+    assert request.stop
+    assert all(not message.calls and message.role != "tool" for message in request.messages)
+
+
+@pytest.mark.parametrize("protocol", [by_json, by_text])
+def test_the_manual_leaves_room_for_the_prompt(protocol):
+    assert len(protocol.manual(BUILD)) / 4 < 350
 
 
 # Choosing.

@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 READ_SECONDS = 600.0
 SHORT_SECONDS = 30.0
+UNNAMED_KEY = "`api_key` of the agent in agents.yaml"
 
 
 class OpenAI:
     """A `Model` at `endpoint` (the base URL, with `/v1` where the server wants it).
 
-    `api_key` is the value; `key_name` is how a person knows it (`OPENROUTER_API_KEY`), and the only one of the two
-    that any text contains. `routing` is OpenRouter's `provider` object; `openrouter` is found by the host when None.
+    `api_key` is the value; `key_name` is how a person knows it (`env:OPENROUTER_API_KEY`), and the only one of the
+    two that any text contains. `routing` is OpenRouter's `provider` object; `openrouter` is found by the host when None.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class OpenAI:
         max_output: int,
         *,
         api_key: str = "",
-        key_name: str = "the API key",
+        key_name: str = "",
         routing: Mapping[str, Any] | None = None,
         openrouter: bool | None = None,
         read_seconds: float = READ_SECONDS,
@@ -49,7 +50,7 @@ class OpenAI:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
-        self._where = Server(name, endpoint.rstrip("/"), key_name)
+        self._where = Server(name, endpoint.rstrip("/"), key_name.removeprefix("env:") or UNNAMED_KEY)
         self._context = context
         self._max_output = max_output
         self._api_key = api_key

@@ -16,10 +16,10 @@ something else:
         read = protocol.read_body(model.reply(protocol.body_request(messages, tools, read, …)), read)
 """
 
-from runner.protocols import json_schema, native
+from runner.protocols import json_schema, native, text
 from runner.protocols.choice import choose
 from runner.protocols.values import Act, Malformed, NeedBody, Read
 
 __all__ = ["PROTOCOLS", "Act", "Malformed", "NeedBody", "Read", "choose"]
 
-PROTOCOLS = {"native": native, "json": json_schema}
+PROTOCOLS = {"native": native, "json": json_schema, "text": text}

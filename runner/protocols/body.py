@@ -84,7 +84,7 @@ def read_body(reply: Reply, need: NeedBody) -> Read:
 
     A block that is not closed is never taken: it would be half a file.
     """
-    block = first_block(reply.text, whole=_fence(need.call) == "````")
+    block = first_block(reply.text, whole=holds_fences(need.call.arguments.get("path")))
     if block is None or not block.closed:
         return _again(need, reply, block)
     body = well_formed(block.text).replace("\0", "")
@@ -107,9 +107,13 @@ def first_block(text: str, *, whole: bool = False) -> Block | None:
     return Block("".join(f"{line}\n" for line in lines[start + 1 : end]), end is not None)
 
 
+def holds_fences(path: object) -> bool:
+    """Whether a file is of a kind whose text may hold fences of its own."""
+    return isinstance(path, str) and path.lower().endswith(_FENCED_FORMATS)
+
+
 def _fence(call: ToolCall) -> str:
-    path = call.arguments.get("path")
-    return "````" if isinstance(path, str) and path.lower().endswith(_FENCED_FORMATS) else "```"
+    return "````" if holds_fences(call.arguments.get("path")) else "```"
 
 
 def _place(call: ToolCall) -> str:

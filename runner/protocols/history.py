@@ -1,6 +1,7 @@
 """A conversation in neutral form as turns of plain text, for protocols whose calls are text."""
 
 from collections.abc import Callable
+from typing import Any
 
 from runner.models import Message, ToolCall, ToolSpec
 from runner.protocols.body import act_or_ask, as_block, body_parameter
@@ -9,20 +10,33 @@ from runner.protocols.values import NeedBody
 NEXT = "What is the next step?"
 
 # Worked examples need real values: placeholders are copied (measured: 30 of 30). A schema's own `examples` go first.
-_SAMPLES: dict[str, object] = {"command": "ls -la", "path": "README.md", "text": "def main", "percent": 40}
+_SAMPLES: dict[str, object] = {
+    "command": "ls -la",
+    "path": "README.md",
+    "text": "def main",
+    "percent": 40,
+    "start": 101,
+    "timeout": 60,
+}
 
 Writer = Callable[[ToolCall, str], str]
 
 
 def plain_turns(
-    messages: tuple[Message, ...], tools: tuple[ToolSpec, ...], manual: str, write: Writer
+    messages: tuple[Message, ...],
+    tools: tuple[ToolSpec, ...],
+    manual: str,
+    write: Writer,
+    *,
+    bodies_apart: bool,
 ) -> tuple[Message, ...]:
     """`messages` without calls and tool results: calls as `write(call, thought)` puts them, results as a user's words.
 
-    `manual` is added to the system prompt. A call with a body becomes the two steps in which it was asked for, so that
-    what a model reads of its past is exactly what it is to do.
+    `manual` is added to the system prompt. `bodies_apart`: a call with a body becomes the two steps in which it was
+    asked for, so that what a model reads of its past is exactly what it is to do.
     """
-    turns = [turn for message in messages for turn in _turns(message, tools, write)]
+    apart = tools if bodies_apart else ()
+    turns = [turn for message in messages for turn in _turns(message, apart, write)]
     if not turns or turns[0].role != "system":
         turns.insert(0, Message("system", ""))
     turns[0] = Message("system", f"{turns[0].text}\n\n{manual}".strip())
@@ -43,23 +57,29 @@ def example_call(tools: tuple[ToolSpec, ...]) -> ToolCall | None:
     return next((call for tool in tools if (call := _sample(tool)) is not None), None)
 
 
+def sample(name: str, schema: dict[str, Any]) -> object:
+    """A real value for a parameter, None if there is none."""
+    return (schema.get("examples") or [_SAMPLES.get(name)])[0]
+
+
 def _sample(tool: ToolSpec) -> ToolCall | None:
     properties = tool.parameters.get("properties", {})
     required = tool.parameters.get("required", ())
-    values = {key: (properties[key].get("examples") or [_SAMPLES.get(key)])[0] for key in required}
+    values = {key: sample(key, properties[key]) for key in required}
     if not values or None in values.values() or body_parameter(tool):
         return None
     return ToolCall(tool.name, values)
 
 
-def _turns(message: Message, tools: tuple[ToolSpec, ...], write: Writer) -> tuple[Message, ...]:
+def _turns(message: Message, apart: tuple[ToolSpec, ...], write: Writer) -> tuple[Message, ...]:
+    """One neutral message as turns of plain text; bodies of the tools in `apart` in a step of their own."""
     if message.role == "tool":
         return (Message("user", f"{message.text}\n\n{NEXT}"),)
     if not message.calls:
         return (message,)
     call, thought = message.calls[0], message.text
-    known = any(tool.name == call.name for tool in tools)
-    read = act_or_ask(call, tools, thought) if known else None
+    known = any(tool.name == call.name for tool in apart)
+    read = act_or_ask(call, apart, thought) if known else None
     if not isinstance(read, NeedBody):
         return (Message("assistant", write(call, thought)),)
     return (

@@ -37,7 +37,7 @@ def request(
     """The next question, every call and result of the past as a turn of this protocol. Raises nothing."""
     offered = tuple(tool for tool in tools if not only or tool.name in only)
     return Request(
-        plain_turns(messages, tools, manual(tools), _action),
+        plain_turns(messages, tools, manual(tools), _action, bodies_apart=True),
         schema=schema_of(offered),
         max_tokens=max_tokens,
         temperature=temperature,
@@ -67,7 +67,9 @@ def body_request(
     turn: int,
 ) -> Request:
     """The question for a body, without a schema: it comes in a fence. `tools` keep the system prompt as it was."""
-    asked = body_messages(plain_turns(messages, tools, manual(tools), _action), need, _action(need.call, need.thought))
+    asked = body_messages(
+        plain_turns(messages, tools, manual(tools), _action, bodies_apart=True), need, _action(need.call, need.thought)
+    )
     return Request(asked, max_tokens=max_tokens, temperature=temperature, turn=turn)
 
 
