@@ -37,6 +37,11 @@ def test_a_branch_that_reads_as_an_attempt_is_spelled_the_one_right_way(branch: 
     assert ref is None or stage_branch(*ref) == branch
 
 
+@pytest.mark.parametrize("end", [".1", ".0", ".02", ".10000", ".", "\n", ".2\n", "/x", " "])
+def test_a_stage_branch_with_another_end_is_none(end: str) -> None:
+    assert parse_stage_branch(f"agents/a/build{end}") is None
+
+
 @given(REFS)
 def test_a_task_branch_is_no_stage_branch(ref: StageRef) -> None:
     assert parse_stage_branch(work_branch(ref.task)) is None

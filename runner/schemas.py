@@ -1,0 +1,116 @@
+"""JSON Schemas of task files and `agents.yaml`, so that editors complete keys, explain them and mark mistakes.
+
+They are made from the structs that read the files, and so say the same; what `parse_task` and `parse_settings` check
+beyond the types is not in them. A file names its schema in a comment, as
+`# yaml-language-server: $schema=.pullwright/schemas/agents.json`.
+"""
+
+import json
+from typing import Any
+
+import msgspec
+
+from runner.agents import Settings
+from runner.task import TaskFile
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+MEANINGS: dict[str, dict[str, str]] = {
+    "TaskFile": {
+        "title": "What is wanted, on one line",
+        "description": "All else a person would have to know; data for the agent, never an order to the runner",
+        "complexity": "1 (a typing error) to 10 (a redesign); decides which agents may take the task",
+        "priority": "Higher goes first; among equals the oldest",
+        "stages": "Some of design, build, test, review and complete, in this order",
+        "depends_on": "Ids of tasks that must be complete first",
+        "acceptance": "What must hold in the end, a line each; the test stage answers each with evidence",
+        "agent": "This agent of agents.yaml and no other",
+        "budget": "Bounds of the whole task",
+        "tests_must_fail_before": "Whether the new tests have to fail without the change",
+        "parent": "The task of which this is a part; the id must begin with the parent's and a dash",
+    },
+    "Budget": {
+        "steps": "Replies of models",
+        "tokens": "Tokens read and written",
+        "cost": "US dollars, as the endpoints bill them",
+        "minutes": "Minutes of agents' working time",
+    },
+    "Settings": {
+        "version": "The version of this file's form",
+        "repository": "A UUID made once by `pullwright init`; all ids derive from it",
+        "agents": "Who works; the first that fits takes a task",
+        "base": "The branch that tasks come from and end in",
+        "forge": "Where proposals live: plain Git, or pull requests on GitHub",
+        "setup": "Commands that prepare a fresh checkout for the checks",
+        "checks": "Commands that must pass; always read from the base branch",
+        "tests": "Which files are tests, in patterns as in .gitignore",
+        "policy": "What agents may do without a person",
+        "notifications": "Whom to tell of what",
+    },
+    "Agent": {
+        "name": "Lower-case letters, digits and dashes",
+        "model": "The model's name as its endpoint knows it",
+        "endpoint": "The address of the model's service; of a scripted agent the file of its replies",
+        "provider": "How the endpoint speaks: Ollama, anything OpenAI-compatible, or replies from a file",
+        "api_key": "The environment variable that holds the key, as env:NAME",
+        "min_complexity": "Takes tasks from this complexity",
+        "max_complexity": "Takes tasks up to this complexity",
+        "concurrency": "How many stages it may hold at a time, on all hosts together",
+        "tools": "What it may use",
+        "escalation": "Who takes over on evidence, in this order",
+        "runs_on": "Labels of the GitHub runner that can reach it",
+        "protocol": "How it calls tools; auto looks at the model",
+        "context": "The window in tokens that is asked of Ollama",
+        "max_output": "Tokens of one reply",
+        "steps": "Replies in one stage",
+        "minutes": "Minutes in one stage",
+    },
+    "Policy": {
+        "review": "Who merges a stage: a person, or the runner when everything is green",
+        "protected": "Paths that no agent's change may touch, in patterns as in .gitignore",
+        "lease": "How long a stage may stand without a sign of life before another host takes it over",
+        "default_complexity": "Of tasks that name none",
+        "network": "Of agents' commands: none, package installation only, or open",
+        "registry": "Host names of the package registry; empty: those pip is configured for",
+        "trajectories": "Whether the messages of a run are pushed, so that another host can go on",
+        "identities": "Numeric ids of the runners' accounts on GitHub",
+    },
+    "ReviewPolicy": {
+        "design": "human or auto; a human looks at the plan before anything is built",
+        "build": "human or auto",
+        "test": "human or auto",
+        "review": "human or auto",
+        "complete": "human or auto; counts for whatever goes into base, whichever stage is last",
+    },
+}
+"""Struct → key → what an editor shows of it. Every key of every struct has its line (a test)."""
+
+
+def files() -> dict[str, str]:
+    """File name → text of each schema."""
+    return {
+        "task.json": _text(TaskFile, "A task of Pullwright"),
+        "agents.json": _text(Settings, "agents.yaml of Pullwright"),
+    }
+
+
+def _text(struct: type[msgspec.Struct], title: str) -> str:
+    made = msgspec.json.schema(struct)
+    parts = {name: _explained(name, part) for name, part in made["$defs"].items()}
+    schema = {"$schema": DIALECT, "title": title, "$ref": made["$ref"], "$defs": parts}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _explained(name: str, part: dict[str, Any]) -> dict[str, Any]:
+    """The part with what each key means, and without the docstrings, which speak to programmers."""
+    plain = {key: value for key, value in part.items() if key not in ("title", "description")}
+    if "properties" in plain:
+        meanings = MEANINGS[name]
+        plain["properties"] = {
+            key: {"description": meanings[key], **_bare(value)} for key, value in plain["properties"].items()
+        }
+    return plain
+
+
+def _bare(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if key != "description"}
