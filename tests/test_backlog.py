@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner import git
+from runner.agents import Agent, parse_settings
+from runner.assign import assign
 from runner.backlog import Backlog, Problem, backlog, candidates, read, record_path
 
 GOOD = b"title: a"
@@ -166,3 +168,14 @@ def test_a_commit_is_read_with_its_links_as_problems(tmp_path: Path) -> None:
     assert ids(found) == ["a"]
     assert problem(found, "tasks/link.yaml").what == "a symbolic link or submodule is not read as a task"
     assert problem(found, "tasks/b.yml").what == "task files end in .yaml"
+
+
+def test_this_project_is_itself_a_repository_that_can_be_worked_on() -> None:
+    root = Path(__file__).parent.parent
+    settings = parse_settings((root / "agents.yaml").read_bytes())
+    files = {str(path.relative_to(root)): path.read_bytes() for path in (root / "tasks").rglob("*") if path.is_file()}
+    found = backlog(files)
+    assert found.problems == ()
+    assert found.tasks
+    for task in found.tasks:
+        assert isinstance(assign(task.request.complexity or 3, settings.agents, {}), Agent)
