@@ -117,12 +117,13 @@ def turns_of(messages: Sequence[Message]) -> list[list[Message]]:
 
 
 def without_repeats(messages: Sequence[Message], call: ToolCall) -> tuple[Message, ...]:
-    """The conversation without the turns at its end that do what `call` does, but for the first of them."""
+    """The conversation without the turns at its end that do what `call` does, but for the first and the last of them."""
     turns = turns_of(messages)
     end = len(turns)
     while end and [(asked.name, asked.arguments) for asked in turns[end - 1][0].calls] == [(call.name, call.arguments)]:
         end -= 1
-    return tuple(message for turn in turns[: end + 1] for message in turn)
+    kept = [*turns[: end + 1], *turns[max(end + 1, len(turns) - 1) :]]
+    return tuple(message for turn in kept for message in turn)
 
 
 def _long(turn: list[Message]) -> bool:

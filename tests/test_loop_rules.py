@@ -9,6 +9,7 @@ from talk_parts import Desk, Model, action, call, entries, run
 from runner.errors import UserError
 from runner.loop import Bounds, Failed, Finished, Said
 from runner.models import ModelError, Reply, Request, ToolCall
+from runner.protocols import PROTOCOLS
 from runner.repeats import circling, repeated
 from runner.trajectory import Ran, Told
 
@@ -102,7 +103,8 @@ def protocols(path: Path) -> list[str]:
 def test_what_cannot_be_read_is_taught_and_three_in_a_row_are_the_end(path: Path, reply: Reply) -> None:
     outcome, model = run(path, [reply] * 20, bounds=Bounds(steps=20))
     assert isinstance(outcome, Failed) and outcome.kind == "format"
-    assert len(model.requests) == (3 if reply.finish == "length" else 6)
+    steps_of_the_ladder = 1 if reply.finish == "length" else len(PROTOCOLS)
+    assert len(model.requests) == 3 * steps_of_the_ladder
     assert all(line["text"] for line in entries(path, "told"))
 
 
@@ -202,6 +204,6 @@ def test_an_overflow_is_compacted_once_and_then_given_up(path: Path) -> None:
 
 def test_an_answer_after_a_failure_lets_it_go_on(path: Path) -> None:
     bad = Reply("I think.")
-    assert isinstance(run(path, [bad] * 6)[0], Failed)
-    outcome, _ = run(path, [bad] * 6 + [DONE], said=[Said("1", "call a tool, please")])
+    assert isinstance(run(path, [bad] * 9, protocol="text")[0], Failed)
+    outcome, _ = run(path, [bad] * 3 + [DONE], said=[Said("1", "call a tool, please")])
     assert outcome == Finished("done")
