@@ -5,7 +5,7 @@ so that the history is the union of both.
 """
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -43,13 +43,22 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What the commands so far amount to."""
+    """What the commands so far amount to.
+
+    `kept` and `adopted` are digests of changed task files: the old text stays in force, or the new one is taken.
+    `restarted` are commits that reverted the task and after which it shall begin anew. `floors` say above which
+    attempt a stage's work counts, `skipped` which stages count as done though nobody did them.
+    """
 
     paused: bool = False
     cancelled: bool = False
     agent: str | None = None
     budget: Budget | None = None
-    acknowledged: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+    adopted: frozenset[str] = frozenset()
+    restarted: frozenset[str] = frozenset()
+    floors: Mapping[Stage, int] = {}
+    skipped: frozenset[Stage] = frozenset()
 
 
 def ref_of(task: str) -> str:
@@ -61,21 +70,49 @@ def standing(commands: Iterable[Command]) -> Standing:
     """Pure: the commands in their order → what is in force now. Later ones override earlier ones."""
     now = Standing()
     for command in commands:
-        match command.verb:
-            case "pause":
-                now = msgspec.structs.replace(now, paused=True)
-            case "resume":
-                seen = {str(command.args["sha256"])} if "sha256" in command.args else set()
-                now = msgspec.structs.replace(now, paused=False, acknowledged=now.acknowledged | seen)
-            case "cancel":
-                now = msgspec.structs.replace(now, cancelled=True)
-            case "retry":
-                now = msgspec.structs.replace(now, cancelled=False, paused=False)
-            case "assign":
-                now = msgspec.structs.replace(now, agent=str(command.args["agent"]))
-            case "set-budget":
-                now = msgspec.structs.replace(now, budget=msgspec.convert(command.args["budget"], Budget))
+        now = msgspec.structs.replace(now, **_effect(now, command))
     return now
+
+
+def _effect(now: Standing, command: Command) -> dict[str, Any]:
+    """Pure: the fields that a command changes. One with arguments of a wrong shape changes nothing."""
+    match command.verb, command.args:
+        case "pause", _:
+            return {"paused": True}
+        case "resume", {"sha256": str(digest)}:
+            return {"paused": False, "kept": now.kept | {digest}}
+        case "resume", _:
+            return {"paused": False}
+        case "cancel", _:
+            return {"cancelled": True}
+        case "retry", args:
+            adopted, reverted = args.get("sha256"), args.get("reverted")
+            return {
+                "cancelled": False,
+                "paused": False,
+                "adopted": now.adopted | ({adopted} if isinstance(adopted, str) else set()),
+                "restarted": now.restarted | ({reverted} if isinstance(reverted, str) else set()),
+            }
+        case "assign", {"agent": str(agent)}:
+            return {"agent": agent}
+        case "set-budget", {"budget": budget}:
+            try:
+                return {"budget": msgspec.convert(budget, Budget)}
+            except msgspec.ValidationError:
+                return {}
+        case "set-status", {"status": str(status)} if status in tuple(Stage):
+            return _moved(now, Stage(status), command.args.get("above"))
+        case _:
+            return {}
+
+
+def _moved(now: Standing, to: Stage, above: object) -> dict[str, Any]:
+    """`set-status`: from `to` on only new attempts count; the stages before it count as done."""
+    order = list(Stage)
+    later, earlier = order[order.index(to) :], order[: order.index(to)]
+    highest = above if isinstance(above, dict) else {}
+    floors = {stage: int(highest[stage]) for stage in later if isinstance(highest.get(stage), int)}
+    return {"floors": {**now.floors, **floors}, "skipped": (now.skipped - set(later)) | set(earlier)}
 
 
 def unheard(commands: Iterable[Command], heard: Collection[str]) -> tuple[Command, ...]:

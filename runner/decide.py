@@ -82,12 +82,12 @@ class Crew(msgspec.Struct, frozen=True):
 
 def decide(state: TaskState, settings: Settings, crew: Crew) -> Action:
     """What to do for this task now. Total: every state has an answer."""
-    if state.trouble is not None:
-        return _hold(state, state.trouble)
     if state.current is None:
         return Finish()
     if state.standing.cancelled:
         return _hold(state, "cancelled")
+    if state.trouble is not None:
+        return _hold(state, state.trouble)
     if state.standing.paused:
         return _hold(state, "paused")
     if state.open is None:

@@ -35,6 +35,23 @@ def begin(request: Request) -> History:
     return History(Record(1, request))
 
 
+def restarted(history: History, request: Request) -> History:
+    """A history that begins again after a revert: every entry so far is an earlier attempt."""
+    entries = tuple(PastAttempt(stage, entry) for stage, entry in history.record.stages.items())
+    return History(Record(1, request, attempts=history.record.attempts + entries), history.updates)
+
+
+def reworded(history: History, request: Request) -> History:
+    """A history whose task text a person changed and took: what is done stays done."""
+    return msgspec.structs.replace(history, record=msgspec.structs.replace(history.record, request=request))
+
+
+def skipping(history: History, stages: Iterable[Stage]) -> History:
+    """A history in which stages are noted as passed over by a person."""
+    skipped = tuple(stage for stage in Stage if stage in {*history.record.skipped, *stages})
+    return msgspec.structs.replace(history, record=msgspec.structs.replace(history.record, skipped=skipped))
+
+
 def with_entry(history: History, stage: Stage, entry: Entry) -> History:
     """The stage's entry replaced; one of an earlier attempt moves to `attempts`, and earlier stages are marked done."""
     before = history.record.stages.get(stage)

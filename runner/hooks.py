@@ -38,7 +38,8 @@ class Hooks:
             if isinstance(heard, Stopped):
                 return heard
             said += heard
-        return self._renew() or tuple(said)
+        renewed = self._renew()
+        return renewed if isinstance(renewed, Stopped) else (*said, *renewed)
 
     def after(self, tool: str) -> str | None:
         """The workspace's files as a tree, after a tool that may have changed them."""
@@ -63,13 +64,24 @@ class Hooks:
             return Stopped(reason)
         return [Said(new.id, new.text) for new in lease.hear(everything) if new.verb in ("comment", "answer")]
 
-    def _renew(self) -> Stopped | None:
+    def _renew(self) -> Stopped | tuple[Said, ...]:
         due = max(PUSH_EVERY, lease_seconds(self.lease.settings.policy) / 3)
         if time.monotonic() - self.lease.pushed < due:
-            return None
+            return ()
         count(self.lease, self.trajectory)
         lost = publish.checkpoint(self.lease, self.space, self.trajectory.path.read_bytes())
-        return Stopped(lost.reason) if lost else None
+        return Stopped(lost.reason) if lost else self._met()
+
+    def _met(self) -> tuple[Said, ...]:
+        """Build upon what people pushed: lay it out, and tell the agent."""
+        lease = self.lease
+        if not lease.met:
+            return ()
+        files, lease.met = ", ".join(lease.met), ()
+        publish.lay_out(lease, self.space, lease.head)
+        return (
+            Said(lease.head, f"People pushed their own commits; the workspace has them now. They changed: {files}"),
+        )
 
 
 def reason_to_stop(lease: Lease, everything: tuple[Command, ...]) -> str | None:

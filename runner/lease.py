@@ -13,7 +13,7 @@ from runner.claims import Ground, Lost, Won
 from runner.commands import Command, unheard
 from runner.history import History
 from runner.host import Host
-from runner.lifecycle import Stage, StageRef, stage_branch
+from runner.lifecycle import Stage, StageRef, stage_branch, work_branch
 from runner.progress import done_stages, kept
 from runner.record import Entry, Record, Request, UpdateType, update_id
 from runner.state import OpenStage, TaskState
@@ -27,7 +27,7 @@ class Lease:
     """Our hold on a stage: `head` is the last commit that the hub has of us, `pushed` when (monotonic seconds).
 
     `pending` is base's head where it conflicts with the work: merging it is the agent's first task. `target` is the
-    commit that the stage's change is measured against.
+    commit that the stage's change is measured against, `met` the files that people changed on our branch meanwhile.
     """
 
     host: Host
@@ -41,6 +41,7 @@ class Lease:
     pending: str | None = None
     conflicts: tuple[str, ...] = ()
     trajectory: str = ""
+    met: tuple[str, ...] = ()
     pushed: float = field(default_factory=time.monotonic)
 
     @property
@@ -91,13 +92,48 @@ class Lease:
         return git.commit(self.host.repo, whole, above, message, author=author, when=self.host.timestamp())
 
     def push(self, commit: str, trajectory: bytes | None = None) -> Won | Lost:
-        """Move the branch to `commit` and the trajectory with it, in one atomic push."""
+        """Move the branch to `commit` and the trajectory with it, in one atomic push.
+
+        Where people pushed onto the branch meanwhile, `commit` is merged with theirs first; `met` then names the files
+        that they changed.
+        """
         also = self._trajectory(trajectory)
-        answer = claims.advance(self.host.repo, self.host.hub.url, self.branch, commit, self.head, *also)
+        answer = self._advance(commit, self.head, also)
+        if isinstance(answer, Lost):
+            theirs = self._theirs()
+            if theirs is None:
+                return answer
+            answer = self._advance(self._with_theirs(commit, theirs), theirs, also)
         if isinstance(answer, Won):
-            self.head, self.pushed = commit, time.monotonic()
+            self.head, self.pushed = answer.commit, time.monotonic()
             self.trajectory = also[0].new if also else self.trajectory
         return answer
+
+    def _advance(self, commit: str, old: str, also: tuple[git.Push, ...]) -> Won | Lost:
+        return claims.advance(self.host.repo, self.host.hub.url, self.branch, commit, old, *also)
+
+    def _theirs(self) -> str | None:
+        """The head of the branch, where it is our last commit with somebody's work on top and the claim still ours."""
+        ref, url = claims.ref(self.branch), self.host.hub.url
+        there = git.remote_refs(self.host.repo, url, ref).get(ref)
+        if there is None:
+            return None
+        git.fetch(self.host.repo, url, f"+{ref}:refs/remotes/hub/heads/{self.branch}")
+        if not git.is_ancestor(self.host.repo, self.head, there):
+            return None
+        record = kept(self.host.repo, there, self.ref.task).record
+        entry = record.stages.get(self.ref.stage) if record else None
+        return there if entry is not None and entry.claim == self.entry.claim else None
+
+    def _with_theirs(self, commit: str, theirs: str) -> str:
+        """Our commit merged with people's. Where the two conflict theirs stands, and ours stays in the history."""
+        repo = self.host.repo
+        changed = set(git.changed(repo, self.head, theirs)) - set(self.history.files(self.task.folder))
+        self.met = tuple(sorted({*self.met, *changed}))
+        merged = git.merge(repo, commit, theirs)
+        tree = git.tree_of(repo, theirs) if merged.conflicts else merged.tree
+        self.note("note", f"People pushed onto {self.branch}; their commits are kept: {', '.join(sorted(changed))}")
+        return self.commit(tree, f"Take up what was pushed onto {self.branch}\n", commit, theirs)
 
     def _trajectory(self, data: bytes | None) -> tuple[git.Push, ...]:
         if data is None or self.settings.policy.trajectories == "local":
@@ -146,19 +182,35 @@ def claim(
 ) -> Lease | Lost:
     """Claim a stage that nobody has: its branch is created by our commit, or somebody was first."""
     ref = StageRef(state.task.id, stage, attempt)
-    head = state.work or state.base
-    ground = claims.ground(host.repo, head, state.base, _last_base(state.record))
-    frozen = state.frozen or freeze(state.task, accepted_by(host.repo, state.base, state.task.path), settings.policy)
-    before = History(state.record, state.updates) if state.record else history.begin(frozen)
+    work = None if state.reverted else state.work
+    ground = claims.ground(host.repo, work or state.base, state.base, _last_base(state.record) if work else None)
+    before = history.skipping(_before(host, settings, state), state.standing.skipped & set(state.stages) & state.done)
+    frozen = before.record.request
     entry = _entry(host, agent, attempt, ground)
     lease = _lease(host, settings, state, ref, agent, before, entry, ground, ours)
     lease.note("status_change", f"{agent.name} ({agent.model}) takes {stage}, attempt {attempt}")
     made = lease.commit(ground.tree, wording.claim(ref, frozen.title, entry), *ground.head)
-    answer = claims.create(host.repo, host.hub.url, ref, made, None if state.work else state.base)
+    answer = claims.create(host.repo, host.hub.url, ref, made, None if work else state.base)
     if isinstance(answer, Lost):
         return answer
     lease.head = made
     return _still_wanted(lease, state) or lease
+
+
+def _before(host: Host, settings: Settings, state: TaskState) -> History:
+    """The history that a new claim goes on from.
+
+    The request is frozen by the first claim, and anew where a person took a changed text or work begins again after a
+    revert; then what was there becomes earlier attempts.
+    """
+    fresh = state.record is None or state.reverted is not None or digest(state.task.request) in state.standing.adopted
+    if state.record is not None and not fresh:
+        return History(state.record, state.updates)
+    frozen = freeze(state.task, accepted_by(host.repo, state.base, state.task.path), settings.policy)
+    if state.record is None:
+        return history.begin(frozen)
+    before = History(state.record, state.updates)
+    return history.restarted(before, frozen) if state.reverted is not None else history.reworded(before, frozen)
 
 
 def _still_wanted(lease: Lease, state: TaskState) -> Lost | None:
@@ -171,7 +223,7 @@ def _still_wanted(lease: Lease, state: TaskState) -> Lost | None:
     wanted = [f"+{name}:refs/remotes/hub/{name.removeprefix('refs/')}" for name in (work, base) if name in now]
     git.fetch(host.repo, host.hub.url, *wanted)
     at_base, at_work = (kept(host.repo, now[name], ref.task).record if name in now else None for name in (base, work))
-    if ref.stage not in done_stages(state.stages, at_base, at_work):
+    if ref.stage not in done_stages(state.stages, at_base, at_work, state.standing):
         return None
     claims.release(host.repo, host.hub.url, lease.branch, lease.head)
     return Lost(f"{ref.stage} of {ref.task} is done already")
@@ -273,9 +325,14 @@ def _open(state: TaskState) -> OpenStage:
     return state.open
 
 
-def close(host: Host, state: TaskState, said: tuple[Command, ...]) -> None:
-    """Close the open attempt by a commit on its branch, before the next attempt is claimed."""
-    stage = _open(state)
+def discard_work(host: Host, state: TaskState) -> None:
+    """Delete the task branch of work that was reverted, if it is still where it was seen."""
+    if state.work is not None:
+        claims.release(host.repo, host.hub.url, work_branch(state.task.id), state.work)
+
+
+def close(host: Host, state: TaskState, stage: OpenStage, said: tuple[Command, ...]) -> None:
+    """Close an attempt by a commit on its branch, before the next attempt is claimed."""
     found = kept(host.repo, stage.head, state.task.id)
     assert found.record is not None
     entry = msgspec.structs.replace(stage.entry, state="closed", finished=host.timestamp())

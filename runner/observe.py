@@ -4,15 +4,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from runner import backlog, git
+from runner import backlog, commands, git
 from runner.agents import Settings, parse_settings
 from runner.assign import order
 from runner.backlog import Backlog
 from runner.decide import Crew
 from runner.errors import UserError
+from runner.history import RECORD
 from runner.host import Site, lock
-from runner.progress import Refs, task_state
+from runner.progress import Refs, done_stages, kept, task_state
 from runner.state import TaskState
+from runner.task import Task, TaskFile
 
 HEADS = "refs/remotes/hub/heads/"
 OURS = "refs/remotes/hub/pullwright/"
@@ -33,7 +35,7 @@ class View(NamedTuple):
             if state.task.id == task:
                 return state
         for problem in self.backlog.problems:
-            if problem.path.rpartition("/")[2].partition(".")[0] == task:
+            if _stem(problem.path) == task:
                 raise UserError(f"{problem.path}: {problem.what}", problem.remedy)
         known = ", ".join(state.task.id for state in self.states[:8]) or "none"
         raise UserError(
@@ -57,9 +59,18 @@ def observe(site: Site) -> View:
     settings = read_settings(site.repo, refs.base)
     found = backlog.read(site.repo, refs.base)
     ordered = order(found.tasks, created_at(site.repo, refs.base))
-    states = [task_state(site, refs, settings, task) for task in ordered]
+    reverted = reverted_at(site.repo, refs.base)
+    known = {task.id for task in ordered} | {
+        problem.path.rpartition("/")[2].partition(".")[0] for problem in found.problems
+    }
+    states = [task_state(site, refs, settings, task, reverted.get(task.id)) for task in ordered]
+    states += removed(site.repo, refs, known)
     complete = {state.task.id for state in states if state.current is None}
     return View(refs, settings, found, tuple(_with_waits(state, complete) for state in states))
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].partition(".")[0]
 
 
 def fetch_refs(site: Site) -> Refs:
@@ -107,6 +118,42 @@ def created_at(repo: git.Repo, base: str) -> dict[str, str]:
         for path in paths:
             found.setdefault(path.rpartition("/")[2].removesuffix(".yaml"), when)
     return found
+
+
+def reverted_at(repo: git.Repo, base: str) -> dict[str, str]:
+    """Task id → the last commit that took its record off base, for every task whose record base once held."""
+    form = ("--format=%x01%H", "--diff-filter=D", "--name-only", "--no-renames", "--reverse")
+    out = git.git(repo, "log", "--first-parent", "-m", *form, base, "--", "tasks")
+    found: dict[str, str] = {}
+    for block in out.split("\x01")[1:]:
+        commit, *paths = [line for line in block.splitlines() if line]
+        found |= {path.split("/")[-2]: commit for path in paths if path.endswith(f"/{RECORD}")}
+    still = {file.path.split("/")[-2] for file in git.files(repo, base, "tasks") if file.path.endswith(f"/{RECORD}")}
+    return {task: commit for task, commit in found.items() if task not in still}
+
+
+def removed(repo: git.Repo, refs: Refs, known: set[str]) -> list[TaskState]:
+    """Tasks that are under way and whose file is gone from base: each is a hold, built from its frozen request."""
+    states = []
+    for branch, head in refs.branches.items():
+        id = branch.removeprefix("work/")
+        if not branch.startswith("work/") or id in known:
+            continue
+        found = kept(repo, head, id)
+        if found.record is None or git.is_ancestor(repo, head, refs.base):
+            continue
+        frozen = found.record.request
+        request = TaskFile(frozen.title, frozen.body, frozen.complexity, stages=frozen.stages)
+        task = Task(id, frozen.source, request, found.folder)
+        said = commands.read(repo, refs.ours.get(commands.ref_of(id).removeprefix("refs/pullwright/")))
+        standing = commands.standing(said)
+        done = done_stages(frozen.stages, None, found.record, standing)
+        state = TaskState(
+            task, frozen.stages, done, refs.base, head, found.record, frozen, started=True, updates=found.updates,
+            commands=said, standing=standing, trouble=f"task removed: {frozen.source} is gone from the base branch",
+        )  # fmt: skip
+        states.append(state)
+    return states
 
 
 def _with_waits(state: TaskState, complete: set[str]) -> TaskState:

@@ -1,20 +1,21 @@
 """Where one task stands, read from refs, records and commands. Nothing is written."""
 
-import json
-import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from runner import commands, gates, git
 from runner.agents import Settings, lease_seconds
-from runner.commands import Command
+from runner.backlog import record_path
 from runner.errors import UserError
 from runner.history import RECORD, UPDATES
-from runner.host import Site, lock
+from runner.host import Site
 from runner.lifecycle import Stage, StageRef, parse_stage_branch, work_branch
-from runner.record import Record, Update, parse_record, parse_updates
+from runner.record import Entry, Record, Update, parse_record, parse_updates
+from runner.seen import unmoved_for
 from runner.state import Change, OpenStage, TaskState
-from runner.task import Task
+from runner.task import Task, digest
 
 
 class Refs(NamedTuple):
@@ -26,91 +27,127 @@ class Refs(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A task's record and updates at one commit."""
+    """A task's record and updates at one commit, and the folder where they stand."""
 
-    record: Record | None
-    updates: tuple[Update, ...]
+    record: Record | None = None
+    updates: tuple[Update, ...] = ()
+    folder: str = ""
 
 
-def task_state(site: Site, refs: Refs, settings: Settings, task: Task) -> TaskState:
-    """All that can be known of a task now."""
-    work = refs.branches.get(work_branch(task.id))
-    on_base = kept(site.repo, refs.base, task.id)
-    on_work = kept(site.repo, work, task.id) if work else Kept(None, ())
-    at_target = _further(on_base, on_work)
+def task_state(site: Site, refs: Refs, settings: Settings, task: Task, reverted: str | None = None) -> TaskState:
+    """All that can be known of a task now.
+
+    `reverted` is the commit that took the task's record off base, if there is one and no record is there now. What
+    was done before it does not count; a task branch that does not hold that commit is from before.
+    """
     said = commands.read(site.repo, refs.ours.get(commands.ref_of(task.id).removeprefix("refs/pullwright/")))
+    standing = commands.standing(said)
+    work = refs.branches.get(work_branch(task.id))
+    stale = reverted is not None and (work is None or not git.is_ancestor(site.repo, reverted, work))
+    on_base = kept(site.repo, refs.base, task.id)
+    on_work = kept(site.repo, work, task.id) if work and not stale else Kept()
+    at_target = _further(on_base, on_work)
+    before = kept(site.repo, f"{reverted}^", task.id) if stale else at_target
     frozen = at_target.record.request if at_target.record else None
     stages = frozen.stages if frozen else task.request.stages
-    done = done_stages(stages, on_base.record, on_work.record)
     state = TaskState(
-        task=task,
+        task=msgspec.structs.replace(task, kept_in=before.folder),
         stages=stages,
-        done=done,
+        done=done_stages(stages, on_base.record, on_work.record, standing),
         base=refs.base,
         work=work,
-        record=at_target.record,
+        record=before.record,
         frozen=frozen,
-        started=bool(done),
         commands=said,
-        standing=commands.standing(said),
-        updates=at_target.updates,
+        standing=standing,
+        updates=before.updates,
+        reverted=reverted if stale else None,
     )
-    return state if state.current is None else _with_branch(site, refs, settings, state)
+    if state.current is None:
+        return state
+    state = _with_branch(site, refs, settings, state)
+    return msgspec.structs.replace(
+        state, started=bool(state.done or state.attempts), trouble=state.trouble or _trouble(state)
+    )
 
 
-def done_stages(stages: tuple[Stage, ...], base: Record | None, work: Record | None) -> frozenset[Stage]:
-    """Pure: the stages whose entry is `ready` or `done` on base or, except for the last, on the task branch."""
-    found = {stage for stage in stages if _is_done(base, stage)}
-    found |= {stage for stage in stages[:-1] if _is_done(work, stage)}
-    return frozenset(found)
+def _trouble(state: TaskState) -> str | None:
+    """A hold that no branch carries: the work was reverted, or the text is no longer what was accepted."""
+    if state.reverted is not None and state.reverted not in state.standing.restarted:
+        return "reverted"
+    if state.frozen is None:
+        return None
+    now = digest(state.task.request)
+    known = state.standing.kept | state.standing.adopted | {state.frozen.sha256}
+    return None if now in known else f"task changed: {state.task.path} is no longer what work began with"
+
+
+def done_stages(
+    stages: tuple[Stage, ...], base: Record | None, work: Record | None, standing: commands.Standing
+) -> frozenset[Stage]:
+    """Pure: the stages whose entry is `ready` or `done` on base or, except for the last, on the task branch.
+
+    An entry at or below a stage's floor does not count; a stage that a person skipped does.
+    """
+    found = {stage for stage in stages if _is_done(base, stage, standing)}
+    found |= {stage for stage in stages[:-1] if _is_done(work, stage, standing)}
+    return frozenset(found | (standing.skipped & set(stages[:-1])))
+
+
+def _is_done(record: Record | None, stage: Stage, standing: commands.Standing) -> bool:
+    entry = record.stages.get(stage) if record else None
+    return entry is not None and entry.state in ("ready", "done") and entry.attempt > standing.floors.get(stage, 0)
 
 
 def _further(base: Kept, work: Kept) -> Kept:
     """Pure: whichever of the two records has come further; base's once the last stage is merged there."""
     if base.record is None or work.record is None:
         return work if base.record is None else base
-    return base if len(base.record.stages) >= len(work.record.stages) else work
-
-
-def _is_done(record: Record | None, stage: Stage) -> bool:
-    entry = record.stages.get(stage) if record else None
-    return entry is not None and entry.state in ("ready", "done")
+    return base if len(base.updates) >= len(work.updates) else work
 
 
 def kept(repo: git.Repo, rev: str, task: str) -> Kept:
     """A task's record and updates at a commit, wherever below `tasks/` they stand."""
     here = {file.path: file.blob for file in git.files(repo, rev, "tasks")}
-    path = next((path for path in here if path.endswith(f"/{task}/{RECORD}")), None)
+    path = record_path(here, task)
     if path is None:
-        return Kept(None, ())
+        return Kept()
     updates = path.removesuffix(RECORD) + UPDATES
     texts = git.blobs(repo, [oid for oid in (here[path], here.get(updates)) if oid])
-    return Kept(parse_record(texts[here[path]], path), parse_updates(texts.get(here.get(updates, ""), b""), updates))
+    said = parse_updates(texts.get(here.get(updates, ""), b""), updates)
+    return Kept(parse_record(texts[here[path]], path), said, path.removesuffix(f"/{RECORD}"))
+
+
+# --- the branch of the current stage -------------------------------------------------------------------------------
 
 
 def _with_branch(site: Site, refs: Refs, settings: Settings, state: TaskState) -> TaskState:
-    """The state with the branch of its current stage: the highest attempt, unless that is closed."""
-    import msgspec
-
+    """The state with its current stage's highest attempt, open or to be closed."""
     found = {
         ref: branch
         for branch in refs.branches
         if (ref := parse_stage_branch(branch)) and ref.task == state.task.id and ref.stage is state.current
     }
-    past = (
-        [entry.entry.attempt for entry in state.record.attempts if entry.stage is state.current] if state.record else []
-    )
-    highest = max([0, *past, *(ref.attempt for ref in found)])
-    state = msgspec.structs.replace(state, attempts=highest, started=state.started or bool(found))
+    state = msgspec.structs.replace(state, attempts=max([0, *_attempts(refs, state), *(ref.attempt for ref in found)]))
     if not found:
         return state
     ref = max(found, key=lambda each: each.attempt)
     return _with_open(site, refs, settings, state, ref, found[ref])
 
 
-def _with_open(site: Site, refs: Refs, settings: Settings, state: TaskState, ref: StageRef, branch: str) -> TaskState:
-    import msgspec
+def _attempts(refs: Refs, state: TaskState) -> list[int]:
+    """The attempts at the current stage that record and trajectories know of."""
+    prefix = f"trajectories/{state.task.id}/{state.current}."
+    numbers = [name.removeprefix(prefix) for name in refs.ours if name.startswith(prefix)]
+    known = [int(number) for number in numbers if number.isdecimal()]
+    if state.record is None:
+        return known
+    past = [attempt.entry.attempt for attempt in state.record.attempts if attempt.stage is state.current]
+    present = [entry.attempt for stage, entry in state.record.stages.items() if stage is state.current]
+    return known + past + present
 
+
+def _with_open(site: Site, refs: Refs, settings: Settings, state: TaskState, ref: StageRef, branch: str) -> TaskState:
     head = refs.branches[branch]
     try:
         there = kept(site.repo, head, state.task.id)
@@ -118,7 +155,7 @@ def _with_open(site: Site, refs: Refs, settings: Settings, state: TaskState, ref
         return msgspec.structs.replace(state, trouble=f"unreadable record on {branch}: {error.what}")
     entry = there.record.stages.get(ref.stage) if there.record else None
     if there.record is None or entry is None or entry.attempt != ref.attempt:
-        return msgspec.structs.replace(state, trouble=f"{branch} is not a claim: somebody made a branch of that name")
+        return msgspec.structs.replace(state, trouble=f"foreign branch: {branch} is not a claim, delete or rename it")
     target = refs.base if state.is_last else state.work
     if entry.state == "closed" or (target is not None and git.is_ancestor(site.repo, head, target)):
         return state
@@ -128,13 +165,17 @@ def _with_open(site: Site, refs: Refs, settings: Settings, state: TaskState, ref
         head=head,
         entry=entry,
         mine=entry.host == site.id,
-        expired=_expired(site, branch, head, lease_seconds(settings.policy)),
+        expired=entry.state == "working" and unmoved_for(site.state, branch, head) >= lease_seconds(settings.policy),
         heard=frozenset(update.id for update in there.updates),
         findings=_findings(there.updates),
-        change=_change(site.repo, head, entry.gated, target, refs.base, entry.base, state) if target else None,
+        change=_change(site.repo, head, entry, target, state) if target else None,
     )
+    if ref.attempt <= state.standing.floors.get(ref.stage, 0) or state.reverted is not None:
+        return msgspec.structs.replace(state, superseded=opened)
+    task = msgspec.structs.replace(state.task, kept_in=there.folder)
+    frozen = there.record.request
     return msgspec.structs.replace(
-        state, open=opened, frozen=there.record.request, stages=there.record.request.stages, updates=there.updates
+        state, task=task, open=opened, frozen=frozen, stages=frozen.stages, updates=there.updates
     )
 
 
@@ -144,38 +185,15 @@ def _findings(updates: tuple[Update, ...]) -> str:
     return notes[-1] if notes else ""
 
 
-def _change(
-    repo: git.Repo, head: str, gated: str | None, target: str, base: str, last_base: str, state: TaskState
-) -> Change | None:
-    if gated is None:
+def _change(repo: git.Repo, head: str, entry: Entry, target: str, state: TaskState) -> Change | None:
+    if entry.gated is None:
         return None
-    paths = gates.change(repo, head, target, last_base)
     folder = state.task.folder
-    since = set(git.changed(repo, gated, head)) - gates.generated(folder)
+    paths = gates.change(repo, head, target, entry.base)
+    since = set(git.changed(repo, entry.gated, head)) - gates.generated(folder)
     return Change(
         paths=paths,
         new_tasks=tuple(path for path in paths if gates.is_task_file(path) and not path.startswith(f"{folder}/")),
-        as_gated=not since and git.is_ancestor(repo, gated, head),
-        base_inside=git.is_ancestor(repo, base, gated),
+        as_gated=not since and git.is_ancestor(repo, entry.gated, head),
+        base_inside=git.is_ancestor(repo, state.base, entry.gated),
     )
-
-
-def _expired(site: Site, branch: str, head: str, lease: int) -> bool:
-    """Whether this host has itself seen the same head for a whole lease: the clocks of two hosts are never compared."""
-    path = site.state / "seen.json"
-    with lock(site.state, "seen"):
-        seen: dict[str, list[object]] = json.loads(path.read_text()) if path.exists() else {}
-        now = time.time()
-        known = seen.get(branch)
-        if known is None or known[0] != head:
-            seen[branch] = [head, now]
-            scratch = path.with_suffix(".tmp")
-            scratch.write_text(json.dumps(seen))
-            scratch.replace(path)
-            return False
-    return now - float(str(known[1])) >= lease
-
-
-def unheard(state: TaskState) -> tuple[Command, ...]:
-    """The commands that the task's history does not hold yet."""
-    return commands.unheard(state.commands, {update.id for update in state.updates})

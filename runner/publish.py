@@ -54,6 +54,13 @@ def refuse(lease: Lease, reason: str, trajectory: bytes) -> str:
     return _held(lease, lease.head, reason, "failure", trajectory)
 
 
+def lay_out(lease: Lease, space: Workspace, tree: str) -> None:
+    """Put the files of a commit or tree into the workspace, in place of what is there."""
+    note = wording.readme(lease.task.id, lease.history.record.request.title, lease.task.folder)
+    workspace.prepare(space, lease.host.repo, tree, note)
+    workspace.ensure_git(space, lease.host.sandbox)
+
+
 def _ready(lease: Lease, gated: str, trajectory: bytes | None) -> str:
     lease.change(state="ready", progress=100, finished=lease.host.timestamp(), hold=None)
     if lease.ref.stage is Stage.COMPLETE:

@@ -91,13 +91,14 @@ class PastAttempt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole of `record.yaml`."""
+    """The whole of `record.yaml`. `skipped` are stages that a person's `set-status` passed over."""
 
     version: Literal[1]
     request: Request
     stages: dict[Stage, Entry] = {}
     attempts: tuple[PastAttempt, ...] = ()
     result_path: str | None = None
+    skipped: tuple[Stage, ...] = ()
 
 
 class Update(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

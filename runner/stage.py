@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from runner import checks, gates, git, hooks, live, prompting, publish, wording, workspace
+from runner import checks, gates, git, hooks, live, prompting, publish, workspace
 from runner.decide import spent
 from runner.errors import ToolError, UserError
 from runner.lease import TRAJECTORY, Lease, trajectory_name
@@ -93,9 +93,7 @@ def _lay_out(lease: Lease, place: Place) -> None:
         place.mark.write_text(json.dumps({"claim": lease.entry.claim, "offset": size}))
     if tree is None and lease.pending is not None:
         tree = git.merge(repo, lease.head, lease.pending).tree  # with conflict markers: they are the agent's first work
-    note = wording.readme(lease.task.id, lease.history.record.request.title, lease.task.folder)
-    workspace.prepare(place.space, repo, tree or lease.head, note)
-    workspace.ensure_git(place.space, lease.host.sandbox)
+    publish.lay_out(lease, place.space, tree or lease.head)
 
 
 def _marked(mark: Path, claim: str) -> bool:

@@ -45,8 +45,9 @@ class TaskState(msgspec.Struct, frozen=True):
     """All that can be known of a task from refs, records and commands.
 
     `stages` and `frozen` are the request's as first claimed (None: never claimed). `attempts` is the highest attempt of
-    the current stage so far (0: none). `waits` names what the task waits for. `trouble` is a hold that no branch
-    carries, in words: `reverted`, `task changed`, …
+    the current stage so far (0: none). `superseded` is a branch of it that no longer counts and is still to be closed.
+    `waits` names what the task waits for. `trouble` is a hold that no branch carries, in words: `reverted`,
+    `task changed`, … `reverted` is the commit that took the record off base, where work must begin anew.
     """
 
     task: Task
@@ -57,6 +58,7 @@ class TaskState(msgspec.Struct, frozen=True):
     record: Record | None = None
     frozen: Frozen | None = None
     open: OpenStage | None = None
+    superseded: OpenStage | None = None
     attempts: int = 0
     started: bool = False
     commands: tuple[Command, ...] = ()
@@ -64,8 +66,7 @@ class TaskState(msgspec.Struct, frozen=True):
     updates: tuple[Update, ...] = ()
     waits: tuple[str, ...] = ()
     trouble: str | None = None
-    completed_at: str | None = None
-    created_at: str = ""
+    reverted: str | None = None
 
     @property
     def current(self) -> Stage | None:

@@ -43,16 +43,20 @@ class TaskFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class Task(msgspec.Struct, frozen=True):
-    """A task with its place: `path` of the YAML in the repository, `folder` of its record."""
+    """A task with its place: `path` of the YAML in the repository, `folder` of its record.
+
+    `kept_in` is the folder where a record was found, in case the YAML has moved since.
+    """
 
     id: str
     path: str
     request: TaskFile
+    kept_in: str = ""
 
     @property
     def folder(self) -> str:
-        """The folder of the task's record, beside its YAML: `tasks/<id>`."""
-        return self.path.rpartition("/")[0] + "/" + self.id
+        """The folder of the task's record: where it is, else beside its YAML: `tasks/<id>`."""
+        return self.kept_in or self.path.rpartition("/")[0] + "/" + self.id
 
 
 def parse_task(path: str, data: bytes) -> Task:

@@ -75,15 +75,14 @@ def run(host: Host, *, task: str | None = None, once: bool = False, view: View |
     view = view or observe(host.site)
     if task is not None:
         view.state(task)
-    while True:
-        step = desk.choose(view, task)
-        if step is None:
-            return
+    while (step := desk.choose(view, task)) is not None:
         yield step
         desk.act(view, step)
         if once:
-            return
+            break
         view = observe(host.site)
+    if desk.faults:
+        raise desk.faults[0]
 
 
 def watch(
@@ -108,6 +107,7 @@ class _Desk:
         self.offline: dict[str, str] = {}
         self.passed: set[str] = set()
         self.lost: dict[str, int] = {}
+        self.faults: list[UserError] = []
 
     def choose(self, view: View, task: str | None) -> Step | None:
         """The first task, in their order, for which something can be done."""
@@ -125,10 +125,16 @@ class _Desk:
                 self.host.say(f"{id}  another process on this host is at it")
                 self.passed.add(id)
                 return
-            agent = _agent_of(view, step)
-            if agent is not None and not self._ready(agent, step):
+            try:
+                agent = _agent_of(view, step)
+                if agent is not None and not self._ready(agent, step):
+                    return
+                answer: str | Lost | Refused = act(self.host, view, step)
+            except UserError as error:  # one task that needs a person does not keep the others waiting
+                self.host.say(f"{id}  {error}")
+                self.faults.append(error)
+                self.passed.add(id)
                 return
-            answer = act(self.host, view, step)
         if isinstance(answer, Lost):
             self.host.say(f"{id}  {answer.reason}")
             self.lost[id] = self.lost.get(id, 0) + 1
@@ -186,8 +192,7 @@ def act(host: Host, view: View, step: Step) -> str | Lost | Refused:
     state, settings, ours = step.state, view.settings, view.refs.ours
     match step.action:
         case Claim(wanted, attempt, agent):
-            if state.open is not None:
-                lease.close(host, state, state.commands)
+            _clear(host, state)
             return _worked(lease.claim(host, settings, state, agent, wanted, attempt, ours), state, "")
         case Resume(takeover=False):
             return stage.work(lease.again(host, settings, state, ours), state)
@@ -213,6 +218,15 @@ def act(host: Host, view: View, step: Step) -> str | Lost | Refused:
         case Finish():
             pass
     return "complete"
+
+
+def _clear(host: Host, state: TaskState) -> None:
+    """What must be out of the way before another attempt: an attempt that ends, a task branch that was reverted."""
+    old = state.open or state.superseded
+    if old is not None:
+        lease.close(host, state, old, state.commands)
+    if state.reverted is not None:
+        lease.discard_work(host, state)
 
 
 def _worked(taken: Lease | Lost, state: TaskState, feedback: str) -> str | Lost:
