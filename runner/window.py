@@ -117,7 +117,7 @@ def turns_of(messages: Sequence[Message]) -> list[list[Message]]:
 
 
 def without_repeats(messages: Sequence[Message], call: ToolCall) -> tuple[Message, ...]:
-    """The conversation without the turns at its end that do what `call` does, but for the first and the last of them."""
+    """The conversation without the turns at its end that do what `call` does, but for the first and last of them."""
     turns = turns_of(messages)
     end = len(turns)
     while end and [(asked.name, asked.arguments) for asked in turns[end - 1][0].calls] == [(call.name, call.arguments)]:

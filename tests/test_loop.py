@@ -132,6 +132,7 @@ STORY = [
     call("bash", command="test"),
     call("bash", command="test"),
     call("bash", command="test"),
+    call("bash", command="test"),
     call("note", text="n"),
     call("write", path="b.py", content="3"),
     DONE,
