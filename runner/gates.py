@@ -218,7 +218,8 @@ def _summary(bench: Bench, case: Case) -> str | None:
 
 
 def _all_done(case: Case) -> str | None:
-    entries, wanted = case.record.stages, case.record.request.stages
+    entries = case.record.stages
+    wanted = [stage for stage in case.record.request.stages if stage not in case.record.skipped]
     open_ = [
         stage
         for stage in wanted

@@ -216,7 +216,7 @@ def _before(host: Host, settings: Settings, state: TaskState) -> History:
 def _still_wanted(lease: Lease, state: TaskState) -> Lost | None:
     """Read the target's record again: a branch that is absent since its stage was just merged is not unclaimed."""
     host, ref = lease.host, lease.ref
-    work, base = claims.ref(f"work/{ref.task}"), claims.ref(lease.settings.base)
+    work, base = claims.ref(f"work/{ref.task}"), claims.ref(state.base_name)
     now = git.remote_refs(host.repo, host.hub.url, work, base)
     if now.get(base) == state.base and now.get(work, state.base) == (state.work or state.base):
         return None
@@ -308,7 +308,7 @@ def _lease(
         agent=agent,
         head=ground.head[0],
         history=after,
-        target=state.base if state.is_last else state.work or state.base,
+        target=state.base if state.is_last or state.has_subtasks else state.work or state.base,
         pending=ground.pending,
         conflicts=ground.conflicts,
         trajectory=ours.get(trajectory_name(ref), ""),

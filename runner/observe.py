@@ -1,5 +1,6 @@
 """One look at the hub: fetch, read the settings and the tasks of base, and where each task stands."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from runner.history import RECORD
 from runner.host import Site, lock
 from runner.progress import Refs, done_stages, kept, task_state
 from runner.state import TaskState
+from runner.subtasks import families, waiting
 from runner.task import Task, TaskFile
 
 HEADS = "refs/remotes/hub/heads/"
@@ -60,13 +62,12 @@ def observe(site: Site) -> View:
     found = backlog.read(site.repo, refs.base)
     ordered = order(found.tasks, created_at(site.repo, refs.base))
     reverted = reverted_at(site.repo, refs.base)
-    known = {task.id for task in ordered} | {
-        problem.path.rpartition("/")[2].partition(".")[0] for problem in found.problems
-    }
     states = [task_state(site, refs, settings, task, reverted.get(task.id)) for task in ordered]
-    states += removed(site.repo, refs, known)
-    complete = {state.task.id for state in states if state.current is None}
-    return View(refs, settings, found, tuple(_with_waits(state, complete) for state in states))
+    children = families(site, refs, settings, states)
+    states = [waiting(state, children) for state in _with_waits(states)]
+    states += [child for parent in children.values() for child in _with_waits(parent)]
+    known = {state.task.id for state in states} | {_stem(problem.path) for problem in found.problems}
+    return View(refs, settings, found, (*states, *removed(site.repo, refs, known)))
 
 
 def _stem(path: str) -> str:
@@ -87,7 +88,7 @@ def fetch_refs(site: Site) -> Refs:
     name = base_branch(site)
     if name not in branches:
         raise UserError(f"the hub {site.hub.url} has no branch {name}", "push it there, or set `base:` in agents.yaml")
-    return Refs(branches[name], branches, ours)
+    return Refs(branches[name], name, branches, ours)
 
 
 def base_branch(site: Site) -> str:
@@ -156,6 +157,13 @@ def removed(repo: git.Repo, refs: Refs, known: set[str]) -> list[TaskState]:
     return states
 
 
-def _with_waits(state: TaskState, complete: set[str]) -> TaskState:
+def _with_waits(states: Iterable[TaskState]) -> list[TaskState]:
+    """States of one base, each with the tasks of that base which it still waits for."""
+    states = tuple(states)
+    complete = {state.task.id for state in states if state.current is None}
+    return [msgspec.structs.replace(state, waits=_unfinished(state, complete)) for state in states]
+
+
+def _unfinished(state: TaskState, complete: set[str]) -> tuple[str, ...]:
     depends = state.frozen.depends_on if state.frozen else state.task.request.depends_on
-    return msgspec.structs.replace(state, waits=tuple(name for name in depends if name not in complete))
+    return tuple(name for name in depends if name not in complete)

@@ -19,9 +19,13 @@ from runner.task import Task, digest
 
 
 class Refs(NamedTuple):
-    """What the hub's refs were at one moment: branch → commit, ref below `refs/pullwright/` → commit."""
+    """What the hub's refs were at one moment: branch → commit, ref below `refs/pullwright/` → commit.
+
+    `base` is the head of the base branch `base_name`.
+    """
 
     base: str
+    base_name: str
     branches: Mapping[str, str]
     ours: Mapping[str, str]
 
@@ -55,6 +59,7 @@ def task_state(site: Site, refs: Refs, settings: Settings, task: Task, reverted:
         stages=stages,
         done=done_stages(stages, on_base.record, on_work.record, standing),
         base=refs.base,
+        base_name=refs.base_name,
         work=work,
         record=before.record,
         frozen=frozen,

@@ -47,7 +47,8 @@ class TaskState(msgspec.Struct, frozen=True):
     `stages` and `frozen` are the request's as first claimed (None: never claimed). `attempts` is the highest attempt of
     the current stage so far (0: none). `superseded` is a branch of it that no longer counts and is still to be closed.
     `waits` names what the task waits for. `trouble` is a hold that no branch carries, in words: `reverted`,
-    `task changed`, … `reverted` is the commit that took the record off base, where work must begin anew.
+    `task changed`, … `reverted` is the commit that took the record off base, where work must begin anew. `base_name` is
+    the branch whose head is `base`: a subtask's is its parent's task branch.
     """
 
     task: Task
@@ -67,6 +68,8 @@ class TaskState(msgspec.Struct, frozen=True):
     waits: tuple[str, ...] = ()
     trouble: str | None = None
     reverted: str | None = None
+    base_name: str = "main"
+    has_subtasks: bool = False
 
     @property
     def current(self) -> Stage | None:

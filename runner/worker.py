@@ -256,7 +256,7 @@ def merge(host: Host, view: View, state: TaskState, by: Identity | None = None) 
     why_not = refusal(view, state, opened, by_person=by is not None)
     if why_not is not None:
         return Refused("hold", why_not)
-    target = view.settings.base if state.is_last else work_branch(state.task.id)
+    target = state.base_name if state.is_last else work_branch(state.task.id)
     title = state.frozen.title if state.frozen else state.task.request.title
     message = wording.merge(opened.ref, title, target, opened.entry, by_policy=by is None)
     proposal = Proposal(opened.ref, opened.branch, opened.head, target, wording.proposal_title(opened.ref, title))

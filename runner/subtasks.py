@@ -1,0 +1,62 @@
+"""Tasks that a task's design proposed: files on its task branch, whose base that branch is. Reads Git, writes nothing.
+
+They run in parallel, each ending in one proposal into the parent's task branch; the parent's build begins when they
+are complete (docs/design.md, section 3).
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from runner import backlog, git
+from runner.agents import Settings
+from runner.host import Site
+from runner.lifecycle import Stage, work_branch
+from runner.progress import Refs, task_state
+from runner.state import TaskState
+from runner.task import Task
+
+
+def families(
+    site: Site, refs: Refs, settings: Settings, parents: Iterable[TaskState]
+) -> dict[str, tuple[TaskState, ...]]:
+    """Parent's id → the states of its subtasks, for every task that is under way."""
+    parents = tuple(parents)
+    taken = {state.task.id for state in parents}
+    found: dict[str, tuple[TaskState, ...]] = {}
+    for parent in parents:
+        own = _states(site, refs, settings, parent, taken)
+        if own:
+            found[parent.task.id] = own
+            taken |= {state.task.id for state in own}
+    return found
+
+
+def _states(site: Site, refs: Refs, settings: Settings, parent: TaskState, taken: set[str]) -> tuple[TaskState, ...]:
+    if parent.work is None or parent.current is None or git.is_ancestor(site.repo, parent.work, refs.base):
+        return ()
+    here = refs._replace(base=parent.work, base_name=work_branch(parent.task.id))
+    listed = [task for task in backlog.read(site.repo, parent.work).tasks if _is_child(task, parent)]
+    main = {path for path in git.changed(site.repo, refs.base, parent.work) if path.endswith(".yaml")}
+    states = []
+    for task in listed:
+        if task.path not in main:
+            continue
+        state = task_state(site, here, settings, task)
+        clash = f"duplicate id: {task.path} on {here.base_name}" if task.id in taken else None
+        states.append(msgspec.structs.replace(state, trouble=clash) if clash else state)
+    return tuple(states)
+
+
+def _is_child(task: Task, parent: TaskState) -> bool:
+    return task.request.parent == parent.task.id and task.id.startswith(f"{parent.task.id}-")
+
+
+def waiting(parent: TaskState, children: Families) -> TaskState:
+    """Pure: a parent that stands before anything but its design waits for subtasks that are not complete."""
+    own = children.get(parent.task.id, ())
+    parent = msgspec.structs.replace(parent, has_subtasks=bool(own))
+    if not own or parent.current is Stage.DESIGN:
+        return parent
+    unfinished = tuple(state.task.id for state in own if state.current is not None)
+    return msgspec.structs.replace(parent, waits=parent.waits + unfinished)
