@@ -17,6 +17,9 @@ from runner.state import TaskState
 from runner.task import Task
 
 
+Families = dict[str, tuple[TaskState, ...]]
+
+
 def families(
     site: Site, refs: Refs, settings: Settings, parents: Iterable[TaskState]
 ) -> dict[str, tuple[TaskState, ...]]:
