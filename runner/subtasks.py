@@ -16,7 +16,6 @@ from runner.progress import Refs, task_state
 from runner.state import TaskState
 from runner.task import Task
 
-
 Families = dict[str, tuple[TaskState, ...]]
 
 
