@@ -60,10 +60,8 @@ class Conversation:
         return self._compact(window, "window") or window.tokens(self.size) <= window.budget
 
     def shrink(self) -> bool:
-        """Make it shorter because the server refused it; False if it was refused twice, or cannot be shorter."""
-        last, window = self.trajectory.last, self.window
-        if isinstance(last, Started) and last.why == "overflow":
-            return False
+        """Make it shorter because the server refused its length; False if it cannot be shorter."""
+        window = self.window
         return self._compact(msgspec.structs.replace(window, ratio=window.ratio * OVERFLOWN), "overflow")
 
     def fall(self, why: str) -> bool:

@@ -202,6 +202,16 @@ def test_an_overflow_is_compacted_once_and_then_given_up(path: Path) -> None:
     assert failed == Failed("exceeds the available context size", "overflow") and len(model.requests) == 8
 
 
+def test_notes_are_written_anew_and_not_once_more_with_each_compaction(path: Path) -> None:
+    long = [call("bash", command=f"echo {number} {'y' * 300}") for number in range(8)]
+    overflow = ModelError("overflow", "too long")
+    story = [*long[:6], overflow, *long[6:], call("note", text="halfway"), overflow, DONE]
+    outcome, model = run(path, story, bounds=Bounds(context=100_000))
+    assert outcome == Finished("done")
+    notes = [m.text for m in model.requests[-1].messages if "earlier turns were left out" in m.text]
+    assert len(notes) == 1 and "halfway" in notes[0]
+
+
 def test_an_answer_after_a_failure_lets_it_go_on(path: Path) -> None:
     bad = Reply("I think.")
     assert isinstance(run(path, [bad] * 9, protocol="text")[0], Failed)

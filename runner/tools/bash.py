@@ -18,11 +18,12 @@ LONGEST = 100_000
 # $1 is where the working directory of the last command is kept, $2 and $3 the roots it must lie under, $4 the start.
 # What the file says is data: it was written inside, is read inside, and only ever becomes the argument of `cd`.
 WRAPPER = """\
+cd -- "$3"
 pullwright_state=$1/.pullwright-cwd pullwright_cwd= pullwright_line=$4
 trap 'pwd -P > "$pullwright_state"' EXIT
 [ -f "$pullwright_state" ] && read -r -n 4096 pullwright_cwd < "$pullwright_state"
-case $pullwright_cwd in "$1"|"$1"/*|"$2"|"$2"/*) ;; *) pullwright_cwd=$3 ;; esac
-cd -- "$pullwright_cwd" 2>/dev/null || cd -- "$3"
+cd -P -- "${pullwright_cwd:-$3}" >/dev/null 2>&1
+case $PWD in "$1"|"$1"/*|"$2"|"$2"/*) ;; *) cd -- "$3" ;; esac
 set --
 eval "$pullwright_line"
 """
