@@ -152,13 +152,16 @@ class _Handler:
         return _directly(target)
 
 
-def _header(client: socket.socket) -> bytes | None:
-    """A request's bytes up to the empty line; None when there is none in time or in bounds."""
+def _header(peer: socket.socket) -> bytes | None:
+    """A header up to the empty line; None when there is none in time or in bounds.
+
+    Byte by byte, so that what follows it stays in the socket for whoever it is meant for.
+    """
     deadline, data = time.monotonic() + _PATIENCE, b""
-    while b"\r\n\r\n" not in data:
-        chunk = client.recv(1024) if time.monotonic() < deadline else b""
-        data += chunk
-        if not chunk or len(data) > _HEADER:
+    while not data.endswith(b"\r\n\r\n"):
+        byte = peer.recv(1) if time.monotonic() < deadline and len(data) < _HEADER else b""
+        data += byte
+        if not byte:
             return None
     return data
 

@@ -5,6 +5,7 @@
 Standalone and standard library only. The port is listening before the command starts; the relay ends with the sandbox.
 """
 
+import contextlib
 import os
 import socket
 import sys
@@ -12,14 +13,13 @@ import threading
 
 
 def pump(source: socket.socket, target: socket.socket) -> None:
-    """Copy until `source` ends, then say so to `target`."""
-    try:
+    """Copy until `source` ends, then say so to `target`. Closes neither: the other direction's thread is in both."""
+    with contextlib.suppress(OSError):
         while chunk := source.recv(1 << 16):
             target.sendall(chunk)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        for side in (source, target):
-            side.close()
+    for side, way in ((source, socket.SHUT_RD), (target, socket.SHUT_WR)):
+        with contextlib.suppress(OSError):
+            side.shutdown(way)
 
 
 def serve(client: socket.socket, path: str) -> None:
