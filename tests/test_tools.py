@@ -9,6 +9,7 @@ import pytest
 from tool_parts import make_work
 
 from runner.errors import ToolError
+from runner.sandbox.external import External
 from runner.tools import TOOLS, Ask, Finish, Observation, Work, toolbox
 
 
@@ -276,6 +277,17 @@ def test_words_to_people_are_heard_and_control_values_are_no_text(work: Work, he
 )
 def test_arguments_that_do_not_fit_are_told_to_the_model(work: Work, tool: str, arguments: dict[str, object]) -> None:
     assert refusal(work, tool, **arguments).startswith(f"{tool}: ")
+
+
+def test_where_the_host_itself_is_the_wall_the_tools_do_the_same(tmp_path: Path) -> None:
+    work = make_work(tmp_path, sandbox=External())
+    assert say(work, "write", path="pkg/a.py", content="x = 1") == "Wrote pkg/a.py: 1 line."
+    assert "x = 2" in say(work, "edit", path="/workspace/src/pkg/a.py", change=change("x = 1", "x = 2"))
+    assert say(work, "search", text="x = 2") == "pkg/a.py:1: x = 2"
+    assert say(work, "bash", command="cd pkg; cat a.py") == "exit 0\nx = 2"
+    assert say(work, "bash", command="basename $PWD") == "exit 0\npkg"
+    path = say(work, "bash", command="seq 1 5000").partition("all of it is in ")[2].partition(";")[0]
+    assert say(work, "view", path=path, start=5000).endswith("5000 5000")
 
 
 def test_every_tool_is_named_as_it_is_called() -> None:

@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
-from runner.sandbox import Limits, Mount
+from runner.sandbox import Limits, Mount, Sandbox
 from runner.sandbox.bubblewrap import Bubblewrap
 from runner.tools import Journal, Work
 
 
-def make_work(place: Path, heard: list[object] | None = None, cap: int = 3584, seconds: float = 120.0) -> Work:
+def make_work(
+    place: Path,
+    heard: list[object] | None = None,
+    cap: int = 3584,
+    seconds: float = 120.0,
+    sandbox: Sandbox | None = None,
+) -> Work:
     """A `Work` below `place`; `heard` collects what the agent says to people."""
     heard = [] if heard is None else heard
     for name in ("src", "output", "tmp"):
@@ -17,4 +23,6 @@ def make_work(place: Path, heard: list[object] | None = None, cap: int = 3584, s
         Mount(place / "output", "/workspace/output", writable=True),
         Mount(place / "tmp", "/tmp", writable=True),
     )
-    return Work(Bubblewrap(), mounts, Journal(heard.append, heard.append), cap=cap, limits=Limits(seconds=seconds))
+    return Work(
+        sandbox or Bubblewrap(), mounts, Journal(heard.append, heard.append), cap=cap, limits=Limits(seconds=seconds)
+    )

@@ -1,6 +1,7 @@
 """`bash`: a command in the sandbox."""
 
 from hashlib import blake2b
+from posixpath import dirname
 from typing import Annotated
 
 import msgspec
@@ -38,11 +39,11 @@ def bash(work: Work, command: str, timeout: Annotated[int, Meta(ge=1)] = 120) ->
     if not command.strip() or "\0" in command or len(command) > LONGEST:
         raise ToolError("Give one shell command, such as ls -la.")
     place = work.sandbox.locate
-    tmp, root, home = (place(work.mounts, inside) for inside in ("/tmp", "/workspace", SRC))
+    tmp, home = place(work.mounts, "/tmp"), place(work.mounts, SRC)
     seconds = min(float(timeout), work.limits.seconds)
     result = work.sandbox.run(
         Command(
-            argv=("bash", "-c", WRAPPER, "bash", tmp, root, home, command),
+            argv=("bash", "-c", WRAPPER, "bash", tmp, dirname(home), home, command),
             mounts=work.mounts,
             env=work.env,
             path=work.path,
