@@ -14,12 +14,25 @@ VERSION = "0.1.0"
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class InOrder(click.Group):
+    """Lists its commands in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(VERSION, prog_name="pullwright")
 def cli() -> None:
-    """Autonomous AI agents that take a task through design, build, test, review and complete inside Git.
+    """AI agents take a task through design, build, test, review and complete, inside Git.
 
     A task is a file in tasks/ on the base branch; every stage arrives as a proposal; merging is the approval.
+
+    \b
+    pullwright init                         make this repository ready
+    pullwright task new "Fix login"         say what is wanted
+    pullwright run                          let the agents work
+    pullwright review fix-login --approve   merge what waits for you
     """
 
 
@@ -31,14 +44,17 @@ def cli() -> None:
 )
 @click.option("--no-commit", is_flag=True, help="Write the files and leave the commit to you.")
 def init(folder: Path, model: str, endpoint: str, no_commit: bool) -> None:
-    """Make a repository ready: agents.yaml, tasks/, schemas for editors. Overwrites nothing."""
+    """Make a repository ready for tasks; overwrites nothing.
+
+    Writes agents.yaml, tasks/, schemas for editors, and marks records as generated in .gitattributes.
+    """
     from pullwright.init import initialise
 
     for line in initialise(folder, model, endpoint, commit=not no_commit):
         click.echo(line)
 
 
-@cli.group()
+@cli.group(cls=InOrder)
 def task() -> None:
     """Make, list and show tasks."""
 
@@ -54,8 +70,11 @@ def task() -> None:
 @click.option("--id", "slug", metavar="SLUG", help="The id; made from the title if left out.")
 @click.option("--no-commit", is_flag=True, help="Write the file and leave the commit to you.")
 def task_new(title: str, no_commit: bool, **given: Any) -> None:
-    """Write a task file, commit just that, and say whether it still has to be pushed or merged."""
-    from pullwright.tasks import new_task
+    """Write a task file and commit just that.
+
+    It says whether the file still has to be pushed or merged: a task counts once it is on the hub's base branch.
+    """
+    from pullwright.authoring import new_task
 
     if given["description"] == "-":
         given["description"] = sys.stdin.read()
@@ -66,7 +85,7 @@ def task_new(title: str, no_commit: bool, **given: Any) -> None:
 @task.command("list")
 @json_option
 def task_list(as_json: bool) -> None:
-    """Every task: where it stands, who has it, and what it waits for."""
+    """Every task: where it stands, and what is next."""
     from pullwright.tasks import list_tasks
 
     list_tasks(Path.cwd(), as_json)
@@ -76,7 +95,7 @@ def task_list(as_json: bool) -> None:
 @click.argument("id")
 @json_option
 def task_show(id: str, as_json: bool) -> None:
-    """One task: its stages with their gates, its history, and what to do next."""
+    """One task: its stages with their gates, what is next, its history."""
     from pullwright.tasks import show_task
 
     show_task(Path.cwd(), id, as_json)
@@ -89,19 +108,22 @@ def task_show(id: str, as_json: bool) -> None:
 @click.option(
     "--watch", "forever", is_flag=True, help="Go on for ever; ^C ends it, and the next run goes on from there."
 )
-def run(task_id: str | None, only_stage: str | None, once: bool, forever: bool) -> None:
-    """Take turns until nothing can be done: claim stages, work, run the gates, merge what the policy allows."""
+def run(task_id: str | None, only_stage: str | None, once: bool, forever: bool) -> int:
+    """Let the agents work until nothing can be done without you.
+
+    It takes turns: claims stages, works on them in the sandbox, runs the gates, merges what the policy allows.
+    """
     if once and forever:
         raise click.UsageError("--once and --watch exclude each other")
     from pullwright.running import run_here
 
-    run_here(Path.cwd(), task=task_id, stage=only_stage, once=once, forever=forever)
+    return run_here(Path.cwd(), task=task_id, stage=only_stage, once=once, forever=forever)
 
 
 @cli.command()
 @json_option
 def plan(as_json: bool) -> None:
-    """What the next turn would do for each task, and why, without doing it."""
+    """What the next turn would do, and why, without doing it."""
     from pullwright.running import plan_here
 
     plan_here(Path.cwd(), as_json)
@@ -137,7 +159,7 @@ def _word(name: str, help: str) -> None:
         click.echo(say(Path.cwd(), id, name))
 
 
-_word("retry", "Start the next attempt at the stage; rejected work goes to the next agent of the escalation list.")
+_word("retry", "Start the next attempt at the stage.\n\nRejected work goes to the next agent of the escalation list.")
 _word("cancel", "End a task; `pullwright retry` takes it up again.")
 _word("pause", "Let a task rest, on all hosts.")
 _word("resume", "Let a paused task go on.")
@@ -170,7 +192,10 @@ def answer(id: str, text: str) -> None:
 )
 @click.option("--endpoint", metavar="URL", help="Where that model answers.")
 def demo(folder: Path | None, model: str | None, endpoint: str | None) -> None:
-    """A complete task on a throw-away repository (kept in DIR if given): five stages, five proposals, merged."""
+    """A complete task on a throw-away repository.
+
+    Five stages, five proposals, one merge into main. With DIR the repository is kept there.
+    """
     from pullwright.demonstration import demonstrate
 
     demonstrate(folder, model, endpoint)
@@ -184,14 +209,12 @@ def main(args: list[str] | None = None) -> None:
 def _guarded(call: Callable[[], Any]) -> int:
     """The exit status of `call`, with what went wrong said on standard error."""
     try:
-        call()
-    except click.exceptions.Exit as done:
-        return done.exit_code
+        answer = call()
     except click.ClickException as error:
         error.show()
         return 2
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("\nstopped; the next run goes on from here", err=True)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        click.echo(str(stop.__cause__ or "") or "stopped; running it again goes on from here", err=True)
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # else Python complains about the closed pipe once more when it ends
@@ -207,4 +230,4 @@ def _guarded(call: Callable[[], Any]) -> int:
             err=True,
         )
         return 3
-    return 0
+    return answer if isinstance(answer, int) else 0  # click returns the status of --help and of commands that give one

@@ -5,15 +5,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from pullwright.screen import Screen
+from pullwright import standing
+from pullwright.running import width
+from pullwright.screen import Screen, is_terminal
 from runner import wiring, worker
 from runner.errors import UserError
 from runner.host import site_at
 from runner.observe import observe
+from runner.wording import one_line
 
 ASSETS = Path(__file__).with_name("demo")
 
@@ -23,33 +28,42 @@ def demonstrate(folder: Path | None, model: str | None, endpoint: str | None) ->
 
     Raises `UserError` when the task does not end complete.
     """
-    kept = folder is not None
-    place = _empty(folder) if folder is not None else Path(tempfile.mkdtemp(prefix="pullwright-demo-"))
-    try:
+    with _place(folder) as place:
         task = _make(place, model, endpoint)
         _introduce(place, task, model)
         started = time.monotonic()
         _run(place, task)
-        _show(place, task, kept, time.monotonic() - started)
-    finally:
-        if not kept:
-            shutil.rmtree(place, ignore_errors=True)
+        seconds = time.monotonic() - started
+        _show(place, task)
+        _conclude(place, task, seconds, kept=folder is not None)
 
 
-def _empty(folder: Path) -> Path:
-    if folder.exists() and any(folder.iterdir()):
+@contextmanager
+def _place(folder: Path | None) -> Iterator[Path]:
+    """An empty folder; one without a name goes at the end. Says on ^C what became of it."""
+    if folder is not None and folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty", "name a folder that is not there yet")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder.resolve()
+    place = folder or Path(tempfile.mkdtemp(prefix="pullwright-demo-"))
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        yield place.resolve()
+    except KeyboardInterrupt:
+        left = "the throw-away repository is gone" if folder is None else f"cd {place} && pullwright run goes on"
+        raise KeyboardInterrupt(f"stopped; {left}") from None
+    finally:
+        if folder is None:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _make(place: Path, model: str | None, endpoint: str | None) -> str:
     """The demo's repository: the project, its task, its agents. Returns the task's id."""
+    text = (ASSETS / "agents.yaml").read_text()
+    if model is not None:
+        text = _with_model(text, model, endpoint)
     shutil.copytree(ASSETS / "project", place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    (place / "agents.yaml").write_text(text)
     (place / ".pullwright").mkdir()
     shutil.copy(ASSETS / "replies.yaml", place / ".pullwright" / "replies.yaml")
-    text = (ASSETS / "agents.yaml").read_text()
-    (place / "agents.yaml").write_text(_with_model(text, model, endpoint) if model else text)
     _git(place, "init", "--quiet", "--initial-branch=main")
     _git(place, "add", "--all")
     _git(place, "commit", "--quiet", "-m", "A small project, and a task for it")
@@ -87,31 +101,41 @@ def _run(place: Path, task: str) -> None:
             screen.step(step)
 
 
-def _show(place: Path, task: str, kept: bool, seconds: float) -> None:
-    """The graph, the history, and the commands to look closer. Raises `UserError` for a task that is not complete."""
-    state = observe(site_at(place)).state(task)
-    graph = ("log", "--graph", "--first-parent", "--format=%h %s", "main")
-    click.echo("\n" + _git(place, "log", "--graph", "--format=%h %s", "--exclude=refs/pullwright/*", "main"))
-    click.echo("\nmain alone, which saw one merge:\n" + _git(place, *graph))
+def _show(place: Path, task: str) -> None:
+    """The graph and the history."""
+    colour = f"--color={'always' if is_terminal(sys.stdout) else 'never'}"
+    log = ("log", "--graph", colour, "--format=%C(auto)%h%C(reset) %s")
+    click.echo("\n" + _git(place, *log, "main"))
+    click.echo("\nmain alone, which saw one merge:\n" + _git(place, *log, "--first-parent", "main"))
     click.echo(f"\nThe history, tasks/{task}/updates.jsonl:")
-    for update in state.updates:
-        who = update.actor or update.agent or "runner"
-        click.echo(f"  {who}: {' '.join(update.content.split())[:110]}")
-    click.echo(f"\n{task}: {state.status}, {state.progress} %, in {seconds:.0f} s")
-    if state.current is not None:
-        step = worker.plan(observe(site_at(place)))[0]
-        raise UserError(f"the task is not complete: {step.action}", "run the demo again, or with another model")
+    for update in observe(site_at(place)).state(task).updates:
+        line = f"  {update.actor or update.agent or 'runner'}: {one_line(update.content, 120)}"
+        click.echo(standing.cut(line, width()))
+
+
+def _conclude(place: Path, task: str, seconds: float, *, kept: bool) -> None:
+    """How it ended, and how to look closer. Raises `UserError` for a task that is not complete."""
+    site = site_at(place)
+    view = observe(site)
+    (step,) = (step for step in worker.plan(view) if step.state.task.id == task)
+    state = step.state
+    click.echo(f"\n{task}: {standing.position(step)}, {len(state.done)} of {len(state.stages)} stages, {seconds:.0f} s")
     if kept:
         click.echo(f"\nLook closer:\n  cd {place}\n  pullwright task show {task}")
         click.echo(f"  git show main:tasks/{task}/record.yaml\n  git diff main^1 main --stat")
     else:
         click.echo("\nTo keep the repository and look closer: pullwright demo DIR")
+    if state.current is not None:
+        reason = standing.words(step, site.hub, view.settings.base).reason
+        raise UserError(f"the task is not complete: {reason}", "run the demo again, or with another model")
 
 
 def _git(place: Path, *args: str) -> str:
     """Git in the demo's repository, with an identity of its own and nobody's hooks."""
     names = ("-c", "user.name=You", "-c", "user.email=you@example.invalid", "-c", "core.hooksPath=/dev/null")
-    done = subprocess.run(["git", *names, *args], cwd=place, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", *names, "-c", "commit.gpgSign=false", *args], cwd=place, capture_output=True, text=True
+    )
     if done.returncode != 0:
-        raise UserError(f"git {args[0]} failed: {done.stderr.strip()}", "")
+        raise UserError(f"git {args[0]} failed in {place}: {done.stderr.strip()}", "look at your Git configuration")
     return done.stdout.rstrip()

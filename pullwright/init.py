@@ -1,10 +1,11 @@
 """`pullwright init`: make a repository ready. It asks nothing that it can find out, and overwrites nothing."""
 
-import subprocess
+import tomllib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pullwright import checkout
 from runner import git, schemas
 from runner.agents import parse_settings
 from runner.errors import UserError
@@ -41,37 +42,67 @@ policy:
 
 
 def initialise(folder: Path, model: str, endpoint: str, *, commit: bool) -> Iterator[str]:
-    """Make `folder` a Pullwright repository; yields what was done, line by line. Raises `UserError`."""
+    """Make `folder` a Pullwright repository; yields what was done, line by line. Raises `UserError`.
+
+    All that can be refused is refused before the first file is written; a second run takes up what a first one left.
+    """
     git.require_git()
-    folder.mkdir(parents=True, exist_ok=True)
-    if _git(folder, "rev-parse", "--git-dir").returncode != 0:
-        _must(folder, "init", "--quiet", "--initial-branch=main")
-        yield f"made a Git repository in {folder}"
-    top = Path(_must(folder, "rev-parse", "--path-format=absolute", "--show-toplevel"))
-    written = []
-    for path, text in _files(top, model, endpoint):
-        target = top / path
-        if target.exists():
-            yield f"kept {path}"
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-        written.append(path)
-        yield f"wrote {path}"
-    written += _attributes(top)
-    parse_settings((top / "agents.yaml").read_bytes())
-    if written and commit:
-        _must(top, "add", "--", *written)
-        _must(top, "commit", "--quiet", "-m", "Make the repository ready for Pullwright", "--", *written)
-        yield "committed them"
-    yield 'next: pullwright task new "…", then pullwright run'
+    top = _top(folder)
+    if top is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        checkout.must(folder, "init", "--quiet", "--initial-branch=main")
+        top = folder.resolve()
+        yield f"made a Git repository in {top}"
+    files = _files(top, model, endpoint)
+    parse_settings(files["agents.yaml"].encode())
+    if commit:
+        checkout.require_identity(top)
+    new = [path for path, text in files.items() if _write(top / path, text)]
+    new += [".gitattributes"] if _attributes(top) else []
+    yield from (f"{'wrote' if path in new else 'kept'} {path}" for path in (*files, ".gitattributes"))
+    new = list(dict.fromkeys(new + _untracked(top, files)))
+    if commit and new:
+        checkout.commit(top, "Make the repository ready for Pullwright", *new)
+        yield f"committed {'it' if len(new) == 1 else 'them'}"
+    yield from _advice(top, committed=commit or not new)
 
 
-def _files(top: Path, model: str, endpoint: str) -> Iterator[tuple[str, str]]:
-    yield "agents.yaml", _settings(top, model, endpoint)
-    yield "tasks/README.md", TASKS_README
-    for name, text in schemas.files().items():
-        yield f".pullwright/schemas/{name}", text
+def _top(folder: Path) -> Path | None:
+    """The work tree around `folder`, or None where there is no repository. Raises `UserError` in a bare one."""
+    if not folder.is_dir() or checkout.ask(folder, "rev-parse", "--git-dir").returncode != 0:
+        return None
+    if checkout.must(folder, "rev-parse", "--is-bare-repository") == "true":
+        raise UserError(f"{folder} is a bare repository: there is nowhere to write files", "run it in a clone of it")
+    return Path(checkout.must(folder, "rev-parse", "--path-format=absolute", "--show-toplevel"))
+
+
+def _write(target: Path, text: str) -> bool:
+    """Write a file that is not there; returns whether it was written."""
+    if target.exists():
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+    return True
+
+
+def _untracked(top: Path, paths: Iterable[str]) -> list[str]:
+    """Those of our files that an earlier run wrote and could not commit. A person's edits are theirs to commit."""
+    return checkout.must(top, "ls-files", "--others", "--", *paths).splitlines()
+
+
+def _advice(top: Path, *, committed: bool) -> Iterator[str]:
+    settings = parse_settings((top / "agents.yaml").read_bytes())
+    if not settings.checks:
+        yield "no tests were found: name the command that runs yours under `checks` in agents.yaml"
+    has_origin = checkout.ask(top, "remote", "get-url", "origin").returncode == 0
+    share = ([] if committed else ["commit these files"]) + ([f"git push origin {settings.base}"] if has_origin else [])
+    yield "next: " + ", then ".join([*share, 'pullwright task new "…"', "pullwright run"])
+
+
+def _files(top: Path, model: str, endpoint: str) -> dict[str, str]:
+    """Path → text of everything that a Pullwright repository has."""
+    own = {f".pullwright/schemas/{name}": text for name, text in schemas.files().items()}
+    return {"agents.yaml": _settings(top, model, endpoint), "tasks/README.md": TASKS_README, **own}
 
 
 def _settings(top: Path, model: str, endpoint: str) -> str:
@@ -98,12 +129,8 @@ def _line(key: str, values: list[str], meaning: str) -> str:
 def _project(top: Path) -> tuple[list[str], list[str], list[str]]:
     """`(setup, checks, tests)` as the repository's own files suggest them."""
     if (top / "pyproject.toml").exists() or (top / "setup.py").exists():
-        install = (
-            "pip install -e .[test]"
-            if "[project.optional-dependencies]" in _text(top / "pyproject.toml")
-            else "pip install -e ."
-        )
-        return [install, "pip install pytest"], ["python -m pytest -q"], ["tests/**", "**/test_*.py"]
+        install = [f"pip install -e .{_extra(top / 'pyproject.toml')}", "pip install pytest"]
+        return install, ["python -m pytest -q"], ["tests/**", "**/test_*.py"]
     if (top / "package.json").exists():
         return ["npm ci"], ["npm test"], ["test/**", "tests/**", "**/*.test.*", "**/*.spec.*"]
     if (top / "go.mod").exists():
@@ -115,35 +142,34 @@ def _project(top: Path) -> tuple[list[str], list[str], list[str]]:
     return [], [], ["tests/**"]
 
 
+def _extra(path: Path) -> str:
+    """The extra with which a Python project says what its tests need: `[test]`, or nothing."""
+    try:
+        extras = tomllib.loads(_text(path)).get("project", {}).get("optional-dependencies", {})
+    except tomllib.TOMLDecodeError:
+        return ""
+    return next((f"[{name}]" for name in ("test", "tests", "testing", "dev") if name in extras), "")
+
+
 def _text(path: Path) -> str:
     return path.read_text(errors="replace") if path.exists() else ""
 
 
 def _base(top: Path) -> str:
     """The branch that tasks come from: the remote's head if it is known, else the one that is checked out."""
-    remote = _git(top, "symbolic-ref", "--short", "refs/remotes/origin/HEAD").stdout.strip()
-    return remote.removeprefix("origin/") or _must(top, "symbolic-ref", "--short", "HEAD")
+    remote = checkout.ask(top, "symbolic-ref", "--short", "refs/remotes/origin/HEAD").stdout.strip()
+    found = remote.removeprefix("origin/") or checkout.branch(top)
+    if not found:
+        raise UserError("no branch is checked out (detached HEAD)", "check out the base branch: git switch main")
+    return found
 
 
-def _attributes(top: Path) -> list[str]:
-    """Mark the runner's files as generated, so that reviewers see the work."""
+def _attributes(top: Path) -> bool:
+    """Mark the runner's files as generated, so that reviewers see the work; returns whether that was to be done."""
     path = top / ".gitattributes"
     present = _text(path)
     missing = [line for line in ATTRIBUTES if line not in present.splitlines()]
-    if not missing:
-        return []
     joint = "" if not present or present.endswith("\n") else "\n"
-    path.write_text(present + joint + "\n".join(missing) + "\n")
-    return [".gitattributes"]
-
-
-def _git(folder: Path, *args: str) -> "subprocess.CompletedProcess[str]":
-    """Git as the person would run it in their own repository: their identity, their hooks."""
-    return subprocess.run(["git", *args], cwd=folder, capture_output=True, text=True)
-
-
-def _must(folder: Path, *args: str) -> str:
-    done = _git(folder, *args)
-    if done.returncode != 0:
-        raise UserError(f"git {args[0]} failed: {(done.stderr or done.stdout).strip()}", "mend that, then run it again")
-    return done.stdout.strip()
+    if missing:
+        path.write_text(present + joint + "\n".join(missing) + "\n")
+    return bool(missing)

@@ -30,7 +30,7 @@ from runner.forge import Proposal, Refused
 from runner.git import Identity
 from runner.host import Host, lock
 from runner.lease import Lease
-from runner.lifecycle import work_branch
+from runner.lifecycle import Stage, work_branch
 from runner.observe import View, observe
 from runner.policy import Deny, may_merge
 from runner.state import OpenStage, TaskState
@@ -65,101 +65,122 @@ def is_work(action: Action) -> bool:
     return not isinstance(action, Hold | Nothing | Finish)
 
 
-def run(host: Host, *, task: str | None = None, once: bool = False, view: View | None = None) -> Iterator[Step]:
+def run(
+    host: Host, *, task: str | None = None, stage: Stage | None = None, once: bool = False, view: View | None = None
+) -> Iterator[Step]:
     """Take turns until nothing can be done, or `once`; yields each step before it is taken.
 
-    Only `task` if one is given. Raises `UserError` when only a person can help.
+    Only `task` if one is given, and tasks only while they stand at `stage`. A merge that the forge refuses is yielded
+    once more as a `Hold` with its reason. Raises `UserError` at the end when only a person can help.
     """
     host.sandbox.check()
-    desk = _Desk(host)
+    desk = _Desk(host, task, stage)
     view = view or observe(host.site)
     if task is not None:
         view.state(task)
-    while (step := desk.choose(view, task)) is not None:
+    while (step := desk.choose(view)) is not None:
         yield step
-        desk.act(view, step)
+        answer = desk.act(view, step)
+        if isinstance(answer, Refused):
+            yield Step(step.state, Hold(answer.reason, ""))
         if once:
             break
         view = observe(host.site)
-    if desk.faults:
-        raise desk.faults[0]
+    desk.close()
 
 
 def watch(
-    host: Host, *, task: str | None = None, sleep: Callable[[float], None] = time.sleep, rounds: int | None = None
-) -> Iterator[Step]:
-    """Take turns for ever (or for `rounds` looks at the hub); a hub that is out of reach is tried again."""
+    host: Host, *, task: str | None = None, stage: Stage | None = None, sleep: Callable[[float], None] = time.sleep,
+    rounds: int | None = None,
+) -> Iterator[Step]:  # fmt: skip
+    """Take turns for ever (or for `rounds` looks at the hub); a hub that is out of reach is tried again.
+
+    What only a person can mend is said once, and again when it is something else.
+    """
+    said = ""
     while rounds is None or rounds > 0:
         try:
-            yield from run(host, task=task)
+            yield from run(host, task=task, stage=stage)
+            said = ""
         except UserError as error:
-            host.say(str(error))
+            if str(error) != said:
+                host.say(str(error))
+            said = str(error)
         rounds = None if rounds is None else rounds - 1
         if rounds != 0:
             sleep(WATCH_EVERY)
 
 
 class _Desk:
-    """What one run remembers between turns: who is offline, and which tasks it can do nothing more for."""
+    """What one run remembers between turns: who is offline, and which tasks it can do nothing more for.
 
-    def __init__(self, host: Host) -> None:
+    `faults` says by task what a person has to mend before it goes on.
+    """
+
+    def __init__(self, host: Host, task: str | None, stage: Stage | None) -> None:
         self.host = host
-        self.offline: dict[str, str] = {}
+        self.task = task
+        self.stage = stage
+        self.offline: dict[str, UserError] = {}
         self.passed: set[str] = set()
         self.lost: dict[str, int] = {}
-        self.faults: list[UserError] = []
+        self.faults: dict[str, UserError] = {}
 
-    def choose(self, view: View, task: str | None) -> Step | None:
+    def choose(self, view: View) -> Step | None:
         """The first task, in their order, for which something can be done."""
         for step in plan(view, frozenset(self.offline)):
-            id = step.state.task.id
-            if id not in self.passed and is_work(step.action) and task in (None, id):
+            state = step.state
+            wanted = self.task in (None, state.task.id) and self.stage in (None, state.current)
+            if wanted and state.task.id not in self.passed and is_work(step.action):
                 return step
         return None
 
-    def act(self, view: View, step: Step) -> None:
-        """Do it. Another process of this host that is at the same task is left alone."""
+    def act(self, view: View, step: Step) -> str | Lost | Refused | None:
+        """Do it; None where nothing was tried. Another process of this host that is at the task is left alone."""
         id = step.state.task.id
         with lock(self.host.state, f"task-{id}", wait=False) as ours:
             if not ours:
                 self.host.say(f"{id}  another process on this host is at it")
                 self.passed.add(id)
-                return
+                return None
             try:
                 agent = _agent_of(view, step)
                 if agent is not None and not self._ready(agent, step):
-                    return
+                    return None
+                self.faults.pop(id, None)
                 answer: str | Lost | Refused = act(self.host, view, step)
             except UserError as error:  # one task that needs a person does not keep the others waiting
-                self.host.say(f"{id}  {error}")
-                self.faults.append(error)
+                self.faults[id] = error
                 self.passed.add(id)
-                return
+                return None
         if isinstance(answer, Lost):
-            self.host.say(f"{id}  {answer.reason}")
             self.lost[id] = self.lost.get(id, 0) + 1
-            if self.lost[id] > 3:
-                self.passed.add(id)
-        elif isinstance(answer, Refused):
-            self.host.say(f"{id}  {answer.reason}")
+        if isinstance(answer, Refused) or self.lost.get(id, 0) > 3:
             self.passed.add(id)
-        else:
-            self.host.say(f"{id}  {answer}")
+        self.host.say(f"{id}  {answer if isinstance(answer, str) else answer.reason}")
+        return answer
 
     def _ready(self, agent: Agent, step: Step) -> bool:
         """The preflight: an agent whose model cannot be used is offline for this run, and somebody else may fit."""
         assert step.state.current is not None
+        id = step.state.task.id
         try:
             self.host.model(agent, step.state.current).check()
         except UserError as error:
-            if agent.name in self.offline:
-                self.passed.add(step.state.task.id)
-            self.offline[agent.name] = str(error)
-            self.host.say(f"{agent.name} is offline: {error}")
-            if not isinstance(step.action, Claim):
-                self.passed.add(step.state.task.id)
+            if agent.name in self.offline or not isinstance(step.action, Claim):
+                self.passed.add(id)
+            self.host.say(f"{agent.name} is offline")
+            self.offline[agent.name] = self.faults[id] = error
             return False
         return True
+
+    def close(self) -> None:
+        """Raises the first `UserError` that is left, after saying the others."""
+        errors = list(dict.fromkeys([*self.faults.values(), *self.offline.values()]))
+        for error in errors[1:] if self.faults else errors:
+            self.host.say(str(error))
+        if self.faults:
+            raise errors[0]
 
 
 def _agent_of(view: View, step: Step) -> Agent | None:

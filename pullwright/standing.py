@@ -1,0 +1,129 @@
+"""Where tasks stand, in lines for a person and as JSON. Pure: steps in, words out."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from runner.backlog import Problem
+from runner.decide import Action, Claim, Escalate, Finish, Hold, Merge, Nothing, Propose, Resume, Rework
+from runner.host import Hub
+from runner.lifecycle import NOT_STARTED, work_branch
+from runner.state import OpenStage
+from runner.wording import one_line
+from runner.worker import Step, is_work
+
+WIDTH = 10_000  # characters of a line where nobody says how wide the terminal is
+
+
+class Words(NamedTuple):
+    """What is next for a task and why, and what a person can do: each of `ways` is a command or a short sentence."""
+
+    reason: str
+    ways: tuple[str, ...] = ()
+
+
+def lines(steps: Iterable[Step], hub: Hub, base: str, width: int = WIDTH) -> Iterator[str]:
+    """Every task in a line of at most `width` characters, in aligned columns; below it what a person can do."""
+    rows = [(step.state.task.id, position(step), words(step, hub, base)) for step in steps]
+    first = max((len(id) for id, _, _ in rows), default=0)
+    second = max((len(where) for _, where, _ in rows), default=0)
+    for id, where, said in rows:
+        yield cut(f"{id:<{first}}  {where:<{second}}  {said.reason}", width)
+        yield from (f"  → {way}" for way in said.ways)
+
+
+def cut(text: str, width: int) -> str:
+    """`text` cut to `width`, its runs of spaces kept: they are the columns."""
+    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
+
+
+def position(step: Step) -> str:
+    """The status with the progress of the stage: `not started`, `build 40 %`, `complete`."""
+    state = step.state
+    if state.status == NOT_STARTED:
+        return "not started"
+    return state.status if state.current is None else f"{state.status} {state.progress} %"
+
+
+def words(step: Step, hub: Hub, base: str) -> Words:
+    """What is next for a task, and what a person can do about it."""
+    state, action = step.state, step.action
+    id, stage = state.task.id, state.current
+    match action:
+        case Finish():
+            return Words("done")
+        case Hold(reason, remedy):
+            return Words(f"held: {reason}", (remedy,) if remedy else ())
+        case Nothing(reason) if "waits for review" in reason and state.open is not None:
+            return Words(reason, (_look(step, state.open, hub, base), _answers(id)))
+        case Nothing(reason):
+            return Words(reason)
+        case Claim(_, attempt, agent):
+            return Words(f"next: {agent.name} takes {stage}" + (f", attempt {attempt}" if attempt > 1 else ""))
+        case Escalate(agent, _):
+            return Words(f"next: {agent.name} takes over {stage}")
+        case Rework():
+            return Words(f"next: {stage} goes back to its agent")
+        case Resume(takeover):
+            return Words(f"next: {stage} is taken over" if takeover else f"next: {stage} goes on")
+        case Propose():
+            return Words(f"next: {stage} goes through its gates again")
+        case Merge():
+            return Words(f"next: {stage} is merged")
+
+
+def _look(step: Step, opened: OpenStage, hub: Hub, base: str) -> str:
+    """The command that shows what waits: three dots, so that what the target got meanwhile is left out."""
+    target = base if step.state.is_last else work_branch(step.state.task.id)
+    if hub.own is not None:
+        return f"git diff {target}...{opened.branch}"
+    return f"git fetch && git diff origin/{target}...origin/{opened.branch}"
+
+
+def _answers(id: str) -> str:
+    return f"pullwright review {id} --approve | --comment TEXT | --reject TEXT"
+
+
+def problem_lines(problems: Iterable[Problem]) -> Iterator[str]:
+    """What is wrong with task files, each with its remedy."""
+    for problem in problems:
+        yield f"{problem.path}: {problem.what}\n  → {problem.remedy}"
+
+
+def as_data(step: Step, hub: Hub, base: str) -> dict[str, object]:
+    """A step as JSON."""
+    said = words(step, hub, base)
+    state = step.state
+    return {
+        "task": state.task.id,
+        "title": state.task.request.title,
+        "status": state.status,
+        "stage": state.current and str(state.current),
+        "stage_progress": state.progress,
+        "action": type(step.action).__name__.lower(),
+        "agent": _agent(step.action) or (state.open.entry.agent if state.open else None),
+        "reason": said.reason,
+        "remedy": "; ".join(said.ways),
+    }
+
+
+def _agent(action: Action) -> str | None:
+    return action.agent.name if isinstance(action, Claim | Escalate) else None
+
+
+def matrix(steps: Iterable[Step], runs_on: Mapping[str, tuple[str, ...]]) -> dict[str, list[dict[str, object]]]:
+    """The jobs that a workflow would start: one a task with work to do, on the machine that its agent names.
+
+    `runs_on` gives the labels of machines by agent's name.
+    """
+    jobs: list[dict[str, object]] = []
+    for step in steps:
+        if is_work(step.action):
+            agent = _agent(step.action) or (step.state.open.entry.agent if step.state.open else "")
+            labels = list(runs_on.get(agent, ("self-hosted", "ollama")))
+            jobs.append({"task": step.state.task.id, "stage": str(step.state.current), "runs_on": labels})
+    return {"include": jobs}
+
+
+def shortened(text: str) -> str:
+    """What somebody wrote, as one line for a list."""
+    return one_line(text, 160)

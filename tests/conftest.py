@@ -1,0 +1,45 @@
+"""Fixtures that build real repositories with real Git."""
+
+from pathlib import Path
+
+import pytest
+from repositories import AUTO, PEOPLE, add_task, bare_hub, project, settings
+
+
+@pytest.fixture
+def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A person with a home and a Git identity of their own: nothing of the machine's configuration counts."""
+    home = tmp_path / "home"
+    home.mkdir()
+    config = home / ".gitconfig"
+    config.write_text(PEOPLE)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name in ("PULLWRIGHT_STATE", "XDG_CONFIG_HOME", "EMAIL", "GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    return home
+
+
+@pytest.fixture
+def repository(tmp_path: Path, person: Path) -> Path:
+    """The person's own repository with one task; its scripted agent does well, and people approve design and result."""
+    folder = project(tmp_path / "repository", agents=settings())
+    add_task(folder)
+    return folder
+
+
+@pytest.fixture
+def unattended(tmp_path: Path, person: Path) -> Path:
+    """The same, where the policy merges everything."""
+    folder = project(tmp_path / "unattended", agents=settings(review=AUTO))
+    add_task(folder)
+    return folder
+
+
+@pytest.fixture
+def hub(tmp_path: Path, person: Path) -> tuple[Path, Path]:
+    """`(hub, clone)`: a bare repository and one clone of it, unattended, with one task."""
+    clone = project(tmp_path / "clone", agents=settings(review=AUTO))
+    add_task(clone)
+    return bare_hub(clone, tmp_path / "hub.git"), clone
