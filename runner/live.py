@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from runner.lease import Lease
+from runner.models import ToolCall
 from runner.trajectory import Ended, Entry, Ran, Replied, Started, Told
 from runner.wording import one_line
 
@@ -69,8 +70,7 @@ def _step(lease: Lease, entry: Entry, steps: int) -> Step:
         case Replied(reply):
             return msgspec.structs.replace(step, text=reply.text[:EXCERPT])
         case Ran(call, _, text):
-            shown = " ".join(str(value) for value in call.arguments.values())
-            tool = f"{call.name} {one_line(shown, 90)}".strip()
+            tool = f"{call.name} {one_line(_shown(call), 90)}".strip()
             return msgspec.structs.replace(step, tool=tool, text=text[-EXCERPT:], exit=entry.exit)
         case Told(text):
             return msgspec.structs.replace(step, text=text[:EXCERPT])
@@ -78,6 +78,13 @@ def _step(lease: Lease, entry: Entry, steps: int) -> Step:
             return msgspec.structs.replace(step, text=f"{outcome}: {detail}"[:EXCERPT])
         case Started():
             return step
+
+
+def _shown(call: ToolCall) -> str:
+    """What a person wants to see of a call: of a file that is written, its name."""
+    if call.name in ("write", "edit") and "path" in call.arguments:
+        return str(call.arguments["path"])
+    return " ".join(str(value) for value in call.arguments.values())
 
 
 _KINDS: dict[type, str] = {Started: "start", Replied: "reply", Ran: "result", Told: "told", Ended: "end"}
