@@ -276,7 +276,7 @@ def needed(path: str = "calc.py") -> NeedBody:
         ("a.py", '```\nD = """\n```sh\nls\n```\n"""\n```', 'D = """\n```sh\nls\n```\n"""\n'),
         ("a.py", "~~~\nx = 1\n~~~", "x = 1\n"),
         ("a.py", "```\r\nx = 1\r\n```\r\n", "x = 1\n"),
-        ("a.py", "```\n```", ""),
+        ("pkg/__init__.py", "```\n```", ""),
         ("a.md", "````\n# A\n```\nls\n```\nend\n````", "# A\n```\nls\n```\nend\n"),
         ("a.md", "```markdown\n# A\n```\nls\n```\nend\n```", "# A\n```\nls\n```\nend\n"),
     ],
@@ -293,6 +293,7 @@ def test_a_body_is_the_first_block(path, text, body):
         Reply("```python\nx = 1\n"),
         Reply("```python\nx = 1\n", finish="length"),
         Reply("```\n```python\nx\n```\n"),
+        Reply("```\n```\n```\n```\n"),
         Reply(""),
     ],
 )
@@ -322,6 +323,17 @@ def test_over_native_calls_a_body_is_an_ordinary_argument():
 def test_texts_with_blocks_of_their_own_are_asked_for_in_a_longer_fence(path):
     assert "````" in needed(path).instruction
     assert "````" not in needed("calc.py").instruction
+
+
+def test_the_question_for_a_whole_file_is_one_short_sentence_with_its_language():
+    wanted = "Write the complete new text of calc.py in exactly ONE ```python block and nothing else."
+    assert needed("calc.py").instruction == wanted
+
+
+def test_the_question_for_a_change_explains_its_form():
+    need = by_json.read(Reply('{"tool": "edit", "arguments": {"path": "calc.py"}}'), BUILD)
+    assert "ONE ``` block" in need.instruction
+    assert "SEARCH" in need.instruction
 
 
 def test_a_text_without_a_fence_has_no_block():
@@ -360,6 +372,7 @@ def test_a_block_names_its_tool_and_holds_its_text(text, call):
         (Reply("```write a.py\nx = ", finish="length"), "length"),
         (Reply("```write\nx = 1\n```"), "arguments"),
         (Reply("```bash\n\n```"), "arguments"),
+        (Reply("```write a.py\n```"), "arguments"),
         (Reply("```teleport\nhome\n```"), "format"),
     ],
 )

@@ -110,7 +110,7 @@ def without_fences(text: str) -> str:
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=200), st.sampled_from(["a.py", "a.md"]), st.text(max_size=40), st.text(max_size=40))
 def test_a_body_in_its_fence_arrives_as_it_was_written(body, path, before, after):
-    written = without_fences(body)
+    written = without_fences(body) + "."
     fence = "````" if path.endswith(".md") else "```"
     need = PROTOCOLS["json"].read(Reply(json.dumps({"tool": "write", "arguments": {"path": path}})), BUILD)
     said = f"{without_fences(before)}\n{fence}\n{written}\n{fence}\n{without_fences(after)}"

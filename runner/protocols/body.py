@@ -2,6 +2,7 @@
 quote, the grammar takes it for the string's end, and half a file arrives as valid JSON (docs/models.md, R10)."""
 
 import re
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +16,25 @@ MAX_ATTEMPTS = 3
 
 # Texts that themselves hold fences are asked for in a longer one.
 _FENCED_FORMATS = (".md", ".markdown", ".rst", ".txt")
+
+_LANGUAGES = {
+    ".css": "css",
+    ".html": "html",
+    ".js": "javascript",
+    ".json": "json",
+    ".md": "markdown",
+    ".py": "python",
+    ".sh": "bash",
+    ".toml": "toml",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+}
+
+# The parameter that is the whole of a file, by the name that tools give it.
+WHOLE = "content"
+
+# Files that may be empty. Anything else that comes as an empty block was not written, and would empty a file.
+_EMPTY_FILES = ("__init__.py", "py.typed", ".gitkeep")
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^`\n]*?)[ \t]*")
 
@@ -57,20 +77,23 @@ def act_or_ask(call: ToolCall, tools: tuple[ToolSpec, ...], thought: str = "") -
 
 
 def ask(call: ToolCall, tool: ToolSpec, parameter: str, thought: str = "") -> NeedBody:
-    """The need of `call` for its body, with an instruction that depends on nothing else: history repeats it."""
-    described = str(tool.parameters["properties"][parameter].get("description", "")).strip().rstrip(".")
-    fence = _fence(call)
-    instruction = (
-        f"Now give `{parameter}` for `{call.name}`{_place(call)}{': ' + described if described else ''}. "
-        f"Reply with exactly one block: a line {fence}, the text, a line {fence}. Nothing else."
-    )
-    return NeedBody(call, parameter, instruction, thought)
+    """The need of `call` for its body, with an instruction that depends on nothing else: history repeats it.
+
+    One short sentence, the language in the fence: worded at length, or with the fence described, SmolLM2-135M gave 3 to
+    6 blocks for 10 questions, and 8 for this.
+    """
+    block = f"in exactly ONE {_opening(call, parameter)} block and nothing else"
+    path = call.arguments.get("path", "it")
+    if parameter == WHOLE:
+        return NeedBody(call, parameter, f"Write the complete new text of {path} {block}.", thought)
+    described = tool.parameters["properties"][parameter].get("description", parameter)
+    return NeedBody(call, parameter, f"Write `{parameter}` for {path} {block}: {described}", thought)
 
 
-def as_block(call: ToolCall, body: str) -> str:
+def as_block(call: ToolCall, parameter: str, body: str) -> str:
     """`body` in the fence that `ask` asked for: how history shows what the model answered."""
-    fence = _fence(call)
-    return f"{fence}\n{body}{'' if body.endswith(chr(10)) or not body else chr(10)}{fence}"
+    end = "" if body.endswith("\n") or not body else "\n"
+    return f"{_opening(call, parameter)}\n{body}{end}{_fence(call)}"
 
 
 def body_messages(messages: tuple[Message, ...], need: NeedBody, said: str) -> tuple[Message, ...]:
@@ -82,10 +105,10 @@ def body_messages(messages: tuple[Message, ...], need: NeedBody, said: str) -> t
 def read_body(reply: Reply, need: NeedBody) -> Read:
     """The call with the text of the reply's first block; otherwise the need again, worded anew, or a format error.
 
-    A block that is not closed is never taken: it would be half a file.
+    A block that is not closed is never taken: it would be half a file. Nor is an empty one.
     """
     block = first_block(reply.text, whole=holds_fences(need.call.arguments.get("path")))
-    if block is None or not block.closed:
+    if block is None or not block.closed or not (block.text.strip() or may_be_empty(need.call.arguments.get("path"))):
         return _again(need, reply, block)
     body = well_formed(block.text).replace("\0", "")
     return Act(ToolCall(need.call.name, {**need.call.arguments, need.parameter: body}, need.call.id), need.thought)
@@ -107,6 +130,11 @@ def first_block(text: str, *, whole: bool = False) -> Block | None:
     return Block("".join(f"{line}\n" for line in lines[start + 1 : end]), end is not None)
 
 
+def may_be_empty(path: object) -> bool:
+    """Whether a file of this name is ever written without a text."""
+    return PurePosixPath(str(path)).name in _EMPTY_FILES
+
+
 def holds_fences(path: object) -> bool:
     """Whether a file is of a kind whose text may hold fences of its own."""
     return isinstance(path, str) and path.lower().endswith(_FENCED_FORMATS)
@@ -116,9 +144,10 @@ def _fence(call: ToolCall) -> str:
     return "````" if holds_fences(call.arguments.get("path")) else "```"
 
 
-def _place(call: ToolCall) -> str:
-    path = call.arguments.get("path")
-    return f" of {path}" if isinstance(path, str) else ""
+def _opening(call: ToolCall, parameter: str) -> str:
+    """The first line of a block: the language only where the block is the whole of a file."""
+    suffix = PurePosixPath(str(call.arguments.get("path", ""))).suffix.lower()
+    return _fence(call) + (_LANGUAGES.get(suffix, "") if parameter == WHOLE else "")
 
 
 def _closes(fence: re.Match[str], opening: re.Match[str]) -> bool:
@@ -145,7 +174,9 @@ def _again(need: NeedBody, reply: Reply, block: Block | None) -> Read:
     if reply.finish == "length":
         problem = "That was cut off before its end, nothing was done. Write a shorter text."
     elif block is None:
-        problem = f"There was no block in that reply. Begin with a line {_fence(need.call)}."
+        problem = f"There was no block in that reply. Begin with a line {_opening(need.call, need.parameter)}."
+    elif block.closed:
+        problem = "The block was empty, nothing was done."
     else:
         problem = f"The block was not closed, nothing was done. End it with a line {_fence(need.call)}."
     last = "Last try. " if need.attempt + 1 == MAX_ATTEMPTS else ""

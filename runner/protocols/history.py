@@ -85,7 +85,7 @@ def _turns(message: Message, apart: tuple[ToolSpec, ...], write: Writer) -> tupl
     return (
         Message("assistant", write(read.call, thought)),
         Message("user", read.instruction),
-        Message("assistant", as_block(read.call, str(call.arguments.get(read.parameter, "")))),
+        Message("assistant", as_block(read.call, read.parameter, str(call.arguments.get(read.parameter, "")))),
     )
 
 

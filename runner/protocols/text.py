@@ -16,7 +16,7 @@ from runner.models import Message, Reply, Request, ToolCall, ToolSpec
 from runner.models.wire import well_formed
 from runner.protocols import native
 from runner.protocols.arguments import accept, known
-from runner.protocols.body import body_messages, body_parameter, first_block, holds_fences, read_body
+from runner.protocols.body import body_messages, body_parameter, first_block, holds_fences, may_be_empty, read_body
 from runner.protocols.flaws import malformed
 from runner.protocols.history import example_call, plain_turns, sample
 from runner.protocols.lift import lift, without_thinking
@@ -90,11 +90,9 @@ def _acted(text: str, opening: re.Match[str], tool: ToolSpec, reply: Reply) -> R
     block = first_block(text[opening.start() :], whole=holds_fences(arguments.get("path")))
     if block is None or not block.closed:
         return malformed(reply, f"The block was not closed. {RULE}")
-    main = _main(tool)
-    if main is not None and main == body_parameter(tool):
-        arguments[main] = block.text
-    elif main is not None and block.text.strip():
-        arguments[main] = block.text.strip()
+    main, is_body = _main(tool), body_parameter(tool) is not None
+    if main is not None and (block.text.strip() or (is_body and may_be_empty(arguments.get("path")))):
+        arguments[main] = block.text if is_body else block.text.strip()
     call = accept(tool.name, arguments, (tool,))
     return call if isinstance(call, Malformed) else Act(call, well_formed(text[: opening.start()]).strip())
 
