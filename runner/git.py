@@ -58,6 +58,15 @@ class GitError(Exception):
         self.stderr = stderr
 
 
+class Unreachable(GitError, UserError):
+    """The hub gave no answer: it is away, the way there is broken, or it does not let us in."""
+
+    def __init__(self, url: str, error: GitError) -> None:
+        said = error.stderr.strip()
+        UserError.__init__(self, f"the hub {url} cannot be reached: {said}", "run it again when git ls-remote works there")
+        self.status, self.stderr = error.status, error.stderr
+
+
 class Identity(NamedTuple):
     """A name and an address as they stand in a commit."""
 
@@ -320,25 +329,21 @@ def check_out(repo: Repo, rev: str, folder: Path) -> None:
 
 
 def remote_refs(repo: Repo, url: str, *patterns: str) -> dict[str, str]:
-    """What the hub's refs are now, asked for and not remembered. Raises `GitError`."""
-    out = git(repo, "ls-remote", "--refs", url, *patterns, network=True)
+    """What the hub's refs are now, asked for and not remembered. Raises `Unreachable`."""
+    try:
+        out = git(repo, "ls-remote", "--refs", url, *patterns, network=True)
+    except GitError as error:
+        raise Unreachable(url, error) from error
     return {name: oid for oid, _, name in (line.partition("\t") for line in out.splitlines())}
 
 
 def fetch(repo: Repo, url: str, *refspecs: str) -> None:
-    """Bring the hub's objects. Pruning concerns only refs below the refspecs' targets. Raises `GitError`."""
-    git(
-        repo,
-        "fetch",
-        "--quiet",
-        "--no-tags",
-        "--prune",
-        "--no-write-fetch-head",
-        "--no-auto-maintenance",
-        url,
-        *refspecs,
-        network=True,
-    )
+    """Bring the hub's objects. Pruning concerns only refs below the refspecs' targets. Raises `Unreachable`."""
+    still = ("--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--no-auto-maintenance")
+    try:
+        git(repo, "fetch", *still, url, *refspecs, network=True)
+    except GitError as error:
+        raise Unreachable(url, error) from error
 
 
 class Push(NamedTuple):
