@@ -13,7 +13,9 @@ from runner.decide import Crew
 from runner.errors import UserError
 from runner.history import RECORD
 from runner.host import Site, lock
-from runner.progress import Refs, done_stages, kept, task_state
+from runner.lifecycle import parse_stage_branch, work_branch
+from runner.progress import Kept, Refs, done_stages, kept, task_state
+from runner.record import Record
 from runner.state import TaskState
 from runner.subtasks import families, waiting
 from runner.task import Task, TaskFile
@@ -136,25 +138,45 @@ def reverted_at(repo: git.Repo, base: str) -> dict[str, str]:
 def removed(repo: git.Repo, refs: Refs, known: set[str]) -> list[TaskState]:
     """Tasks that are under way and whose file is gone from base: each is a hold, built from its frozen request."""
     states = []
-    for branch, head in refs.branches.items():
-        id = branch.removeprefix("work/")
-        if not branch.startswith("work/") or id in known:
+    for id, heads in _under_way(refs, known).items():
+        if all(git.is_ancestor(repo, head, refs.base) for head in heads):
             continue
-        found = kept(repo, head, id)
-        if found.record is None or git.is_ancestor(repo, head, refs.base):
-            continue
-        frozen = found.record.request
-        request = TaskFile(frozen.title, frozen.body, frozen.complexity, stages=frozen.stages)
-        task = Task(id, frozen.source, request, found.folder)
-        said = commands.read(repo, refs.ours.get(commands.ref_of(id).removeprefix("refs/pullwright/")))
-        standing = commands.standing(said)
-        done = done_stages(frozen.stages, None, found.record, standing)
-        state = TaskState(
-            task, frozen.stages, done, refs.base, head, found.record, frozen, started=True, updates=found.updates,
-            commands=said, standing=standing, trouble=f"task removed: {frozen.source} is gone from the base branch",
-        )  # fmt: skip
-        states.append(state)
+        found = next((kept_ for head in heads if (kept_ := kept(repo, head, id)).record is not None), None)
+        if found is not None and found.record is not None:
+            states.append(_removed(repo, refs, id, found.record, found))
     return states
+
+
+def _under_way(refs: Refs, known: set[str]) -> dict[str, list[str]]:
+    """Id → heads of the task branch and of the stage branches, for tasks that are not `known`."""
+    found: dict[str, list[str]] = {}
+    for branch, head in refs.branches.items():
+        stage = parse_stage_branch(branch)
+        id = stage.task if stage else branch.removeprefix("work/") if branch.startswith("work/") else None
+        if id is not None and id not in known:
+            found.setdefault(id, []).insert(0 if stage is None else len(found.get(id, ())), head)
+    return found
+
+
+def _removed(repo: git.Repo, refs: Refs, id: str, record: Record, found: Kept) -> TaskState:
+    frozen = record.request
+    request = TaskFile(frozen.title, frozen.body, frozen.complexity, stages=frozen.stages)
+    said = commands.read(repo, refs.ours.get(commands.ref_of(id).removeprefix("refs/pullwright/")))
+    standing = commands.standing(said)
+    return TaskState(
+        task=Task(id, frozen.source, request, found.folder),
+        stages=frozen.stages,
+        done=done_stages(frozen.stages, None, record, standing),
+        base=refs.base,
+        work=refs.branches.get(work_branch(id)),
+        record=record,
+        frozen=frozen,
+        started=True,
+        commands=said,
+        standing=standing,
+        updates=found.updates,
+        trouble=f"task removed: {frozen.source} is gone from the base branch",
+    )
 
 
 def _with_waits(states: Iterable[TaskState]) -> list[TaskState]:

@@ -70,7 +70,7 @@ def task_state(site: Site, refs: Refs, settings: Settings, task: Task, reverted:
     )
     if state.current is None:
         return state
-    state = _with_branch(site, refs, settings, state)
+    state = _with_branch(site, refs, settings, state, reverted)
     return msgspec.structs.replace(
         state, started=bool(state.done or state.attempts), trouble=state.trouble or _trouble(state)
     )
@@ -126,8 +126,9 @@ def kept(repo: git.Repo, rev: str, task: str) -> Kept:
 # --- the branch of the current stage -------------------------------------------------------------------------------
 
 
-def _with_branch(site: Site, refs: Refs, settings: Settings, state: TaskState) -> TaskState:
-    """The state with its current stage's highest attempt, open or to be closed."""
+def _with_branch(site: Site, refs: Refs, settings: Settings, state: TaskState, reverted: str | None) -> TaskState:
+    """The state with its current stage's highest attempt, open or to be closed: one from before a revert, or at or
+    below the stage's floor, does not count."""
     found = {
         ref: branch
         for branch in refs.branches
@@ -137,7 +138,13 @@ def _with_branch(site: Site, refs: Refs, settings: Settings, state: TaskState) -
     if not found:
         return state
     ref = max(found, key=lambda each: each.attempt)
-    return _with_open(site, refs, settings, state, ref, found[ref])
+    closed, state = state, _with_open(site, refs, settings, state, ref, found[ref])
+    if state.open is None:
+        return state
+    before = reverted is not None and not git.is_ancestor(site.repo, reverted, state.open.head)
+    if before or ref.attempt <= state.standing.floors.get(ref.stage, 0):
+        return msgspec.structs.replace(closed, superseded=state.open)
+    return state
 
 
 def _attempts(refs: Refs, state: TaskState) -> list[int]:
@@ -161,6 +168,7 @@ def _with_open(site: Site, refs: Refs, settings: Settings, state: TaskState, ref
     entry = there.record.stages.get(ref.stage) if there.record else None
     if there.record is None or entry is None or entry.attempt != ref.attempt:
         return msgspec.structs.replace(state, trouble=f"foreign branch: {branch} is not a claim, delete or rename it")
+    state = msgspec.structs.replace(state, task=msgspec.structs.replace(state.task, kept_in=there.folder))
     target = refs.base if state.is_last else state.work
     if entry.state == "closed" or (target is not None and git.is_ancestor(site.repo, head, target)):
         return state
@@ -175,13 +183,8 @@ def _with_open(site: Site, refs: Refs, settings: Settings, state: TaskState, ref
         findings=_findings(there.updates),
         change=_change(site.repo, head, entry, target, state) if target else None,
     )
-    if ref.attempt <= state.standing.floors.get(ref.stage, 0) or state.reverted is not None:
-        return msgspec.structs.replace(state, superseded=opened)
-    task = msgspec.structs.replace(state.task, kept_in=there.folder)
     frozen = there.record.request
-    return msgspec.structs.replace(
-        state, task=task, open=opened, frozen=frozen, stages=frozen.stages, updates=there.updates
-    )
+    return msgspec.structs.replace(state, open=opened, frozen=frozen, stages=frozen.stages, updates=there.updates)
 
 
 def _findings(updates: tuple[Update, ...]) -> str:
