@@ -141,7 +141,8 @@ def review(id: str, approve: bool, comment: str | None, reject: str | None) -> N
     from pullwright.people import approve_stage, say
 
     if approve:
-        click.echo(approve_stage(Path.cwd(), id))
+        for line in approve_stage(Path.cwd(), id):
+            click.echo(line)
     elif comment is not None:
         click.echo(say(Path.cwd(), id, "comment", text=comment))
     else:

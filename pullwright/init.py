@@ -1,5 +1,7 @@
 """`pullwright init`: make a repository ready. It asks nothing that it can find out, and overwrites nothing."""
 
+import json
+import re
 import tomllib
 import uuid
 from collections.abc import Iterable, Iterator
@@ -60,7 +62,7 @@ def initialise(folder: Path, model: str, endpoint: str, *, commit: bool) -> Iter
     new = [path for path, text in files.items() if _write(top / path, text)]
     new += [".gitattributes"] if _attributes(top) else []
     yield from (f"{'wrote' if path in new else 'kept'} {path}" for path in (*files, ".gitattributes"))
-    new = list(dict.fromkeys(new + _untracked(top, files)))
+    new = list(dict.fromkeys(new + _new_to_git(top, [*files, ".gitattributes"])))
     if commit and new:
         checkout.commit(top, "Make the repository ready for Pullwright", *new)
         yield f"committed {'it' if len(new) == 1 else 'them'}"
@@ -85,9 +87,10 @@ def _write(target: Path, text: str) -> bool:
     return True
 
 
-def _untracked(top: Path, paths: Iterable[str]) -> list[str]:
+def _new_to_git(top: Path, paths: Iterable[str]) -> list[str]:
     """Those of our files that an earlier run wrote and could not commit. A person's edits are theirs to commit."""
-    return checkout.must(top, "ls-files", "--others", "--", *paths).splitlines()
+    listed = checkout.must(top, "status", "--porcelain", "-z", "--untracked-files=all", "--", *paths).split("\0")
+    return [line[3:] for line in listed if line.startswith(("??", "A"))]
 
 
 def _advice(top: Path, *, committed: bool) -> Iterator[str]:
@@ -108,22 +111,26 @@ def _files(top: Path, model: str, endpoint: str) -> dict[str, str]:
 def _settings(top: Path, model: str, endpoint: str) -> str:
     """agents.yaml with what can be found out: the base branch, the setup, the checks, where tests are."""
     setup, checks, tests = _project(top)
-    name = "".join(char if char.isalnum() else "-" for char in model.rpartition("/")[2].partition(":")[0].lower())
+    name = re.sub(r"[^a-z0-9]+", "-", model.rpartition("/")[2].partition(":")[0].lower()).strip("-")
     return AGENTS.format(
         repository=uuid.uuid4(),
-        base=_base(top),
+        base=_scalar(_base(top)),
         setup=_line("setup", setup, "prepares a fresh checkout for the checks, in the sandbox"),
         checks=_line("checks", checks, "what must pass"),
         tests=_line("tests", tests, "which files are tests"),
-        name=name.strip("-") or "agent",
-        model=model,
-        endpoint=endpoint,
+        name=name or "agent",
+        model=_scalar(model),
+        endpoint=_scalar(endpoint),
     )
 
 
 def _line(key: str, values: list[str], meaning: str) -> str:
-    shown = ", ".join('"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values)
-    return f"{key}: [{shown}]   # {meaning}\n"
+    return f"{key}: {json.dumps(values)}   # {meaning}\n"
+
+
+def _scalar(text: str) -> str:
+    """Text as YAML: plain where that is safe, else in JSON's quotes, which YAML reads as well."""
+    return text if re.fullmatch(r"[A-Za-z][\w./-]*(:[\w./-]+)*", text, re.ASCII) else json.dumps(text)
 
 
 def _project(top: Path) -> tuple[list[str], list[str], list[str]]:

@@ -2,72 +2,79 @@
 
 import getpass
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from runner import commands, wiring, worker
-from runner.commands import Verb
 from runner.errors import UserError
 from runner.forge import Refused
 from runner.git import Identity
 from runner.host import Site, site_at, timestamp
-from runner.observe import observe
+from runner.observe import View, observe
+from runner.orders import compose
 from runner.state import TaskState
 
 
-def approve_stage(folder: Path, task: str) -> str:
-    """Merge a task's proposal as the person who runs the command. Raises `UserError` with the reason why not."""
+def approve_stage(folder: Path, task: str) -> Iterator[str]:
+    """Merge a task's proposal as the person who runs the command; yields what was done and what is next.
+
+    Raises `UserError` with the reason why not.
+    """
     site = site_at(folder)
     view = observe(site)
     state = view.state(task)
-    if state.open is None:
-        raise UserError(f"{task} has no proposal: it stands at {state.status}", "pullwright run takes it further")
+    why_not = unready(state)
+    if why_not is not None:
+        raise UserError(f"{task}: {why_not}", f"pullwright task show {task}")
     host = wiring.host(site, view.settings, say=lambda line: None)
     answer = worker.merge(host, view, state, by=person(site))
     if isinstance(answer, Refused):
-        raise UserError(f"{task}: {answer.reason}", "pullwright run, then look again: pullwright task show " + task)
-    return f"{task}  {answer}"
+        raise UserError(f"{task}: {answer.reason}", _way_round(task, answer))
+    yield f"{task}  {answer}"
+    yield _after(state, site, view)
+
+
+def unready(state: TaskState) -> str | None:
+    """Pure: why there is nothing to approve, or None."""
+    if state.current is None:
+        return "it is complete"
+    if state.open is None:
+        return f"there is no proposal yet: {state.current} has not begun"
+    ref, entry = state.open.ref, state.open.entry
+    if entry.state != "ready":
+        why = entry.hold.reason if entry.hold is not None else "its agent is at work"
+        return f"there is no proposal yet: {ref.stage} is {entry.state}: {why}"
+    if any(said.verb == "reject" and said.about(ref.stage, ref.attempt) for said in state.commands):
+        return f"{ref.stage} was rejected"
+    return "it is cancelled" if state.standing.cancelled else None
+
+
+def _way_round(task: str, answer: Refused) -> str:
+    """Where the merge itself was refused the reason names the command; else another look of the runner helps."""
+    if answer.kind == "hold" and "git " in answer.reason:
+        return "pullwright notices the merge by itself"
+    return f"pullwright run --task {task} looks again, then: pullwright task show {task}"
+
+
+def _after(state: TaskState, site: Site, view: View) -> str:
+    if not state.is_last:
+        return f"next: pullwright run --task {state.task.id}"
+    return f"{state.task.id} is complete" + (
+        "" if site.hub.own else f"; git pull brings it into your {view.settings.base}"
+    )
 
 
 def say(folder: Path, task: str, verb: str, **args: Any) -> str:
     """Append a command to the task's ref. Raises `UserError` when it makes no sense now."""
     site = site_at(folder)
     view = observe(site)
-    state = view.state(task)
-    if verb == "assign" and args["agent"] not in {agent.name for agent in view.settings.agents}:
-        names = ", ".join(agent.name for agent in view.settings.agents)
-        raise UserError(f"there is no agent {args['agent']}", f"agents.yaml has {names}")
-    why_not = senseless(state, verb)
-    if why_not is not None:
-        raise UserError(f"{task}: {why_not}", f"pullwright task show {task}")
-    if state.open is not None and verb in ("comment", "reject", "retry", "answer"):
-        args |= {"stage": str(state.open.ref.stage), "attempt": state.open.ref.attempt}
     who = person(site)
-    command = commands.new(cast(Verb, verb), f"{who.name} <{who.email}>", timestamp(datetime.now(UTC)), **args)
+    at = timestamp(datetime.now(UTC))
+    command = compose(view.state(task), view.settings, verb, f"{who.name} <{who.email}>", at, **args)
     commands.append(site.repo, site.hub.url, commands.ref_of(task), command)
-    return f"{task}  {verb}: noted; the next run acts on it"
-
-
-def senseless(state: TaskState, verb: str) -> str | None:
-    """Pure: why a command makes no sense for a task as it stands, or None."""
-    if state.current is None:
-        return "it is complete"
-    ready = state.open is not None and state.open.entry.state == "ready"
-    asked = state.open is not None and state.open.entry.hold is not None and state.open.entry.hold.kind == "input"
-    if verb == "reject" and not ready:
-        return "there is no proposal to reject"
-    if verb == "comment" and state.open is None:
-        return "no stage is open to comment on"
-    if verb == "answer" and not asked:
-        return "it asks nothing"
-    if verb == "resume" and not state.standing.paused:
-        return "it is not paused"
-    if verb == "pause" and state.standing.paused:
-        return "it is paused already"
-    if verb == "retry" and state.open is None and not state.standing.cancelled:
-        return "there is no attempt to repeat"
-    return None
+    return f"{task}  {verb}: noted; pullwright run acts on it"
 
 
 def person(site: Site) -> Identity:

@@ -12,7 +12,7 @@ from pullwright.running import show, width
 from runner import worker
 from runner.host import Site, site_at
 from runner.observe import View, observe
-from runner.record import Entry
+from runner.record import Entry, Update
 from runner.wording import gate_line, one_line
 from runner.worker import Step
 
@@ -100,6 +100,11 @@ def _stage_lines(name: str, entry: Entry, *, done: bool) -> Iterator[str]:
         yield f"            {entry.hold.reason}"
 
 
+def _who(update: Update) -> str:
+    """A person's name without the address, an agent's, or the runner's."""
+    return (update.actor or update.agent or "runner").partition(" <")[0]
+
+
 def _history(step: Step) -> Iterator[str]:
     updates = step.state.updates
     if not updates:
@@ -107,7 +112,7 @@ def _history(step: Step) -> Iterator[str]:
     yield ""
     if len(updates) > HISTORY:
         yield f"the last {HISTORY} of {len(updates)} updates:"
-    names = [update.actor or update.agent or "runner" for update in updates[-HISTORY:]]
+    names = [one_line(_who(update), 24) for update in updates[-HISTORY:]]
     for update, name in zip(updates[-HISTORY:], names, strict=True):
         content = one_line(update.content, 160)
         line = f"{update.timestamp[:16].replace('T', ' ')}  {name:<{max(map(len, names))}}  {content}"
