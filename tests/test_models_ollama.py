@@ -323,6 +323,19 @@ def test_no_more_context_is_asked_for_than_the_model_was_trained_with():
     assert server.chats[0]["options"]["num_ctx"] == 4096
 
 
+def test_identity_names_weights_and_server():
+    with ScriptedOllama(models={"gemma3:4b": (), "other:latest": ()}) as server:
+        assert model(server).identity() == "sha256:gemma3:4b@0.33.0"
+        assert Ollama("other", server.url, 8192, 2048).identity() == "sha256:other:latest@0.33.0"
+        assert Ollama("none", server.url, 8192, 2048).identity() == ""
+
+
+def test_a_model_without_a_tag_is_found_among_the_loaded():
+    cut = ScriptedOllama([says("Sure!", prompt=2050)], models={"gemma3:latest": ()}, loaded=4096)
+    with cut as server, pytest.raises(ModelError, match="4096 loaded"):
+        Ollama("gemma3", server.url, 8192, 2048).reply(LONG)
+
+
 def test_check_on_an_absent_model_says_pull():
     with ScriptedOllama(models={}) as server, pytest.raises(UserError, match="ollama pull gemma3:4b"):
         model(server).check()

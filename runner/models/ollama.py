@@ -69,6 +69,12 @@ class Ollama:
         self._context = abilities.context
         return abilities
 
+    def identity(self) -> str:
+        """The weights and the server in one word, for what is remembered about them; empty if the digest is unknown."""
+        digest = self._listed("/api/tags").get("digest")
+        version = self._ask("GET", "/api/version").get("version")
+        return f"{digest}@{version}" if digest else ""
+
     def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
         """Answer. An exception out of `on_text` cancels: the connection is closed and Ollama stops generating."""
         body = chat_body(self.name, request, self._context, self._max_output, self._keep_alive)
@@ -96,10 +102,13 @@ class Ollama:
 
     def _loaded_context(self) -> int:
         """The window that the server really loaded, as `/api/ps` tells it; ours where it does not tell."""
-        for model in self._ask("GET", "/api/ps").get("models") or ():
-            if self.name in (model.get("name"), model.get("model")) and model.get("context_length"):
-                return int(model["context_length"])
-        return self._context
+        return int(self._listed("/api/ps").get("context_length") or self._context)
+
+    def _listed(self, path: str) -> dict[str, Any]:
+        """This model's entry in a list of the server, an empty one if it is not there. No tag means `:latest`."""
+        names = (self.name, f"{self.name}:latest")
+        models = self._ask("GET", path).get("models") or ()
+        return next((model for model in models if model.get("name") in names or model.get("model") in names), {})
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One short question, not asked again."""
