@@ -24,6 +24,7 @@ class Conversation:
     def __init__(self, trajectory: Trajectory, model: str, specs: tuple[ToolSpec, ...], bounds: Bounds) -> None:
         self.trajectory, self.model, self.bounds = trajectory, model, bounds
         self.overhead = len(msgspec.json.encode(specs))
+        self._counted: tuple[Started | None, int, int] = (None, 0, 0)
 
     @property
     def segment(self) -> Started:
@@ -38,8 +39,14 @@ class Conversation:
 
     @property
     def size(self) -> int:
-        """Characters of what is sent: the messages, and the tools beside them."""
-        return size(self.trajectory.messages) + self.overhead
+        """Characters of what is sent: the messages, each counted once, and the tools beside them."""
+        segment, number, characters = self._counted
+        if segment is not self.trajectory.segment:
+            number = characters = 0
+        messages = self.trajectory.messages
+        characters += size(messages[number:])
+        self._counted = self.trajectory.segment, len(messages), characters
+        return characters + self.overhead
 
     @property
     def window(self) -> Window:
