@@ -25,6 +25,8 @@ _GUARDS = (
     "core.excludesFile=/dev/null",
     "core.quotePath=false",
     "core.autocrlf=false",
+    "core.protectHFS=true",
+    "core.protectNTFS=true",
     "diff.ignoreSubmodules=all",
     "submodule.recurse=false",
     "gc.auto=0",
@@ -47,6 +49,14 @@ node_modules/
 *.egg-info/
 """
 """What tools leave behind: never collected, whether or not the repository ignores it."""
+
+AS_COMMITTED = "* -text -ident !filter !working-tree-encoding\n"
+"""Attributes that win over every `.gitattributes` (https://git-scm.com/docs/gitattributes: info/attributes is first).
+
+Agents write `.gitattributes`. Without this, what a gate tries is not what people read in the commit, and an untouched
+file is not collected as it was. So agents and gates see files as they are committed: with no line ends converted, no
+`$Id$` filled in, no encoding changed, and a pointer where Git LFS has a file.
+"""
 
 
 class GitError(Exception):
@@ -112,6 +122,7 @@ def environment(repo: Repo | None, *, network: bool = False) -> dict[str, str]:
         kept += ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "no_proxy", "SSL_CERT_FILE")
     env = {name: os.environ[name] for name in kept if name in os.environ}
     env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C.UTF-8"}
+    env["GIT_LITERAL_PATHSPECS"] = "1"  # a path is a path, and no pattern, whatever an agent calls its files
     if not network:
         env |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_ATTR_NOSYSTEM": "1"}
     if repo is not None:
@@ -173,9 +184,18 @@ def init_bare(path: Path) -> Repo:
     if not (path / "HEAD").exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         git(None, "init", "--quiet", "--bare", "--template=", str(path))
-        (path / "info").mkdir(exist_ok=True)
-        (path / "info" / "exclude").write_text(UNWANTED)
+    (path / "info").mkdir(exist_ok=True)
+    _write(path / "info" / "exclude", UNWANTED)
+    _write(path / "info" / "attributes", AS_COMMITTED)
     return Repo(path)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that other processes read, unless it says that already."""
+    if not path.exists() or path.read_text() != text:
+        scratch = path.with_name(f"{path.name}.{os.getpid()}")
+        scratch.write_text(text)
+        scratch.replace(path)
 
 
 # --- reading -------------------------------------------------------------------------------------------------------
@@ -235,8 +255,11 @@ def is_ancestor(repo: Repo, old: str, new: str) -> bool:
 
 
 def changed(repo: Repo, old: str, new: str) -> dict[str, str]:
-    """Path → `A`, `M`, `D` or `T` for every file that differs between two commits or trees; renames count as both."""
-    out = git(repo, "diff-tree", "-r", "-z", "--no-renames", "--name-status", old, new)
+    """Path → `A`, `M`, `D` or `T` for every file that differs between two commits or trees; renames count as both.
+
+    Submodules (mode 160000) count as files: the guard that keeps Git from looking into them would hide them here.
+    """
+    out = git(repo, "diff-tree", "-r", "-z", "--no-renames", "--ignore-submodules=none", "--name-status", old, new)
     fields = [field for field in out.split("\0") if field]
     return dict(zip(fields[1::2], fields[0::2], strict=True))
 
@@ -273,15 +296,17 @@ def tree_from(repo: Repo, tree: str | None, lines: Iterable[str]) -> str:
         scratch = repo._replace(index_file=Path(folder) / "index", work_tree=None)
         if tree is not None:
             git(scratch, "read-tree", tree)
-        git(
-            scratch,
-            "update-index",
-            "--replace",
-            "-z",
-            "--index-info",
-            stdin="".join(f"{line}\0" for line in lines).encode("utf-8", "surrogateescape"),
-        )
+        put(scratch, lines)
         return git(scratch, "write-tree")
+
+
+def put(view: Repo, lines: Iterable[str]) -> None:
+    """Enter `update-index --index-info` lines (`mode SP object TAB path`) into the index file of `view`.
+
+    A file takes the place of a folder and the other way round.
+    """
+    stdin = "".join(f"{line}\0" for line in lines).encode("utf-8", "surrogateescape")
+    git(view, "update-index", "--replace", "-z", "--index-info", stdin=stdin)
 
 
 def commit(
@@ -297,7 +322,8 @@ def commit(
     if when is not None:
         env |= {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
     above = [word for parent in dict.fromkeys(parents) for word in ("-p", parent)]
-    return git(repo, "commit-tree", tree, *above, stdin=message.encode(), env=env)
+    said = message.encode("utf-8", "replace").replace(b"\0", b"")  # neither half characters nor NUL can be in one
+    return git(repo, "commit-tree", tree, *above, stdin=said, env=env)
 
 
 class Merge(NamedTuple):
@@ -317,12 +343,16 @@ def merge(repo: Repo, ours: str, theirs: str) -> Merge:
 
 
 def check_out(repo: Repo, rev: str, folder: Path) -> None:
-    """Lay the files of a commit into an empty folder, by an index of its own (`repo.index_file` if given)."""
+    """Lay the files of a commit or tree into an empty folder, byte for byte as they are committed.
+
+    By an index of its own, or by `repo.index_file`, which is kept and knows the files then. A submodule is an empty
+    folder.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pullwright-index-") as scratch:
         view = repo._replace(index_file=repo.index_file or Path(scratch) / "index", work_tree=folder)
         git(view, "read-tree", rev)
-        git(view, "checkout-index", "--all", "--force", "--quiet")
+        git(view, "checkout-index", "--all", "--force", "--quiet", "--index")
 
 
 # --- the hub -------------------------------------------------------------------------------------------------------

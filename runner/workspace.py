@@ -10,19 +10,14 @@ configuration that an agent planted is ever in force (docs/sandbox.md).
 """
 
 import os
-import shutil
-import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from runner import git
+from runner import git, inspection
 from runner.errors import ToolError
 from runner.sandbox import Command, Limits, Mount, Sandbox
 
-FILE_CAP = 50 << 20
-TOTAL_CAP = 500 << 20
 CARRIED = ("output", "research")
 
 
@@ -59,29 +54,43 @@ def at(workspaces: Path, agent: str, task: str, folder: str) -> Workspace:
 
 
 def prepare(space: Workspace, repo: git.Repo, rev: str, readme: str) -> None:
-    """Lay the files of `rev` into a clean workspace; `output/` and `research/` come from the task's record folder.
+    """Lay the files of a commit or tree into a clean workspace; `output/` and `research/` come from the record folder.
 
     The environment (`venv/`, home) stays as it is from an earlier stage of the same agent.
     """
     for name in ("src", *CARRIED):
         remove(space.root / name)
-    remove(space.scratch / "git")
+    for name in ("git", "index", *(f"index.{name}" for name in CARRIED)):
+        remove(space.scratch / name)
+    _lock_away(space.shared.parent)
     for path in _folders(space):
         path.mkdir(parents=True, exist_ok=True)
     (space.root / "README.md").write_text(readme)
-    _unlock(space)
     git.check_out(_view(space, repo), rev, space.src)
     for name in CARRIED:
-        kept = space.src / space.folder / name
-        if kept.is_dir() and not kept.is_symlink():
-            remove(space.root / name)
-            kept.rename(space.root / name)
+        _move_out(space, name)
     (space.src / ".git").mkdir(exist_ok=True)
 
 
-def restore(space: Workspace, repo: git.Repo, tree: str, readme: str) -> None:
-    """Put the workspace back to a collected tree, so that an interrupted step can run again."""
-    prepare(space, repo, tree, readme)
+def _lock_away(folder: Path) -> None:
+    """Nobody else on this host enters: a program that an agent marks setuid would run as us (docs/sandbox.md)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
+def _move_out(space: Workspace, name: str) -> None:
+    """Give `output/` or `research/` of the record folder its place beside `src/`.
+
+    Only through real folders: a link on the way could lead to anything on this host.
+    """
+    steps = [space.src.joinpath(*parts) for parts in _prefixes((*Path(space.folder).parts, name))]
+    if all(step.is_dir() and not step.is_symlink() for step in steps):
+        remove(space.root / name)
+        steps[-1].rename(space.root / name)
+
+
+def _prefixes(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [parts[:length] for length in range(1, len(parts) + 1)]
 
 
 def _folders(space: Workspace) -> tuple[Path, ...]:
@@ -99,7 +108,8 @@ def ensure_git(space: Workspace, sandbox: Sandbox) -> None:
     if point.is_symlink() or not point.is_dir():
         remove(point)
         point.mkdir()
-    if (space.scratch / "git" / "HEAD").is_symlink() or (space.scratch / "git" / "HEAD").is_file():
+    places = (space.scratch / "git" / "HEAD", point / "HEAD")  # the second where a sandbox has no mounts
+    if any(os.path.lexists(head) for head in places):
         return
     line = (
         "git init -q . && printf '%s' \"$UNWANTED\" > .git/info/exclude && git config user.name agent"
@@ -114,75 +124,40 @@ def collect(space: Workspace, repo: git.Repo) -> str:
     """The tree of what is in the workspace now: `src/`, with `output/` and `research/` in the record folder.
 
     Symlinks are kept as symlinks and never followed. Raises `ToolError`, which names the path, for what cannot be
-    taken: a repository inside the repository, a file or a whole that is too large, a fifo, socket or device.
+    taken (see `inspection`).
     """
-    _inspect(space.src)
     view = _view(space, repo)
     _add(view)
-    tree = git.git(view, "write-tree")
-    for name in CARRIED:
-        tree = _graft(space, repo, tree, name)
-    return tree
-
-
-def _add(view: git.Repo) -> None:
-    try:
-        git.git(view, "add", "--all", "--", ".")
-    except git.GitError as error:
-        raise ToolError(f"the files cannot be taken as they are: {error.stderr.strip()}") from error
-
-
-def _graft(space: Workspace, repo: git.Repo, tree: str, name: str) -> str:
-    """`tree` with the files of `output/` or `research/` at their place in the record folder."""
-    source, place = space.root / name, f"{space.folder}/{name}"
-    _inspect(source)
-    if not any(source.iterdir()):
-        return tree
-    apart = repo._replace(index_file=space.scratch / f"index.{name}", work_tree=source)
-    _add(apart)
-    made = git.files(repo, git.git(apart, "write-tree"))
-    return git.tree_from(repo, tree, [f"{file.mode} {file.blob}\t{place}/{file.path}" for file in made])
+    carried = [line for name in CARRIED for line in _carried(space, view, name)]
+    if carried:
+        git.put(view, carried)
+    return git.git(view, "write-tree")
 
 
 def _view(space: Workspace, repo: git.Repo) -> git.Repo:
     return repo._replace(index_file=space.scratch / "index", work_tree=space.src)
 
 
-def _inspect(folder: Path) -> None:
-    """Refuse what must not reach the trusted repository, before any git looks at it."""
-    total = 0
-    for path, entry in _walk(folder):
-        inside = path.relative_to(folder)
-        if _is_git_dir(entry.name) and inside != Path(".git"):
-            raise ToolError(f"{inside} is a Git repository inside the repository: remove it")
-        mode = entry.stat(follow_symlinks=False)
-        if stat.S_ISREG(mode.st_mode):
-            total += mode.st_size
-            if mode.st_size > FILE_CAP:
-                raise ToolError(f"{inside} has {mode.st_size >> 20} MiB: more than {FILE_CAP >> 20} is not collected")
-        elif not stat.S_ISDIR(mode.st_mode) and not stat.S_ISLNK(mode.st_mode):
-            raise ToolError(f"{inside} is neither a file nor a folder nor a link: remove it")
-    if total > TOTAL_CAP:
-        raise ToolError(f"the files have {total >> 20} MiB together: more than {TOTAL_CAP >> 20} is not collected")
+def _add(view: git.Repo) -> None:
+    """Bring the index of `view` to what is in its work tree. A lock in the way is that of a collecting that died."""
+    assert view.index_file is not None
+    view.index_file.with_name(f"{view.index_file.name}.lock").unlink(missing_ok=True)
+    inspection.inspect(view)
+    try:
+        git.git(view, "add", "--all", "--", ".")
+    except git.GitError as error:
+        raise ToolError(f"the files cannot be taken as they are: {error.stderr.strip()}") from error
 
 
-def _is_git_dir(name: str) -> bool:
-    """Names that some file system or some Git takes for `.git`: other case, ignorable characters, the short name."""
-    plain = "".join(char for char in name if char.isascii() and char.isprintable()).rstrip(". ").lower()
-    return plain in (".git", "git~1")
-
-
-def _walk(folder: Path) -> Iterator[tuple[Path, os.DirEntry[str]]]:
-    """Everything below `folder` but the content of its own `.git`; links are not followed."""
-    waiting = [folder]
-    while waiting:
-        here = waiting.pop()
-        with os.scandir(here) as entries:
-            for entry in entries:
-                path = here / entry.name
-                yield path, entry
-                if entry.is_dir(follow_symlinks=False) and path != folder / ".git":
-                    waiting.append(path)
+def _carried(space: Workspace, view: git.Repo, name: str) -> list[str]:
+    """The files of `output/` or `research/` as index lines, at their place in the record folder."""
+    source = space.root / name
+    if not any(source.iterdir()):
+        return []
+    apart = view._replace(index_file=space.scratch / f"index.{name}", work_tree=source)
+    _add(apart)
+    entries = (entry.partition("\t") for entry in git.git(apart, "ls-files", "--stage", "-z").split("\0") if entry)
+    return [f"{head}\t{space.folder}/{name}/{path}" for head, _, path in entries]
 
 
 def remove(path: Path) -> None:
@@ -197,18 +172,7 @@ def remove(path: Path) -> None:
         subprocess.run(["rm", "-rf", "--", str(path)], check=True)
 
 
-def _unlock(space: Workspace) -> None:
-    index = space.scratch / "index"
-    index.unlink(missing_ok=True)
-    index.with_suffix(".lock").unlink(missing_ok=True)
-
-
 def discard(space: Workspace) -> None:
     """Remove a task's workspace."""
     remove(space.root)
     remove(space.scratch)
-
-
-def free_space(path: Path) -> int:
-    """Bytes that can still be written below `path`."""
-    return shutil.disk_usage(path).free

@@ -1,0 +1,246 @@
+"""Git on the trusted side: byte for byte, without anyone's configuration, and for every file name."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from runner import git
+from runner.git import Push, Repo
+
+NAMES = [
+    "-rf",
+    "a b",
+    "line\nbreak",
+    "tab\there",
+    "ünï",
+    "*.py",
+    ":(top)x",
+    "[x]",
+    "\\back",
+    "'\"$(id)",
+    "\udcff\udc80",
+    "~",
+]
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    return git.init_bare(tmp_path / "repo.git")
+
+
+def commit(repo: Repo, files: dict[str, bytes | None], *parents: str) -> str:
+    tree = git.tree_of(repo, parents[0]) if parents else None
+    return git.commit(repo, git.tree_with(repo, tree, files), parents, "a commit\n")
+
+
+def user(folder: Path, *args: str) -> str:
+    """Git as a person runs it, with a configuration of their own."""
+    env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    who = ("-c", "user.name=P", "-c", "user.email=p@example.invalid")
+    return subprocess.run(["git", *who, *args], cwd=folder, env=env, check=True, capture_output=True, text=True).stdout
+
+
+# Names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_name_survives_writing_reading_and_comparing(repo: Repo, name: str) -> None:
+    first = commit(repo, {"other": b"1"})
+    second = commit(repo, {name: b"2", f"folder/{name}": b"3"}, first)
+    assert git.changed(repo, first, second) == {name: "A", f"folder/{name}": "A"}
+    assert {file.path for file in git.files(repo, second)} == {"other", name, f"folder/{name}"}
+    assert git.read(repo, second, name) == b"2"
+    assert [file.path for file in git.files(repo, second, name)] == [name]
+
+
+def test_a_path_is_never_a_pattern(repo: Repo) -> None:
+    here = commit(repo, {"a.py": b"1", "b.py": b"2"})
+    assert git.files(repo, here, "*.py") == ()
+    assert git.log(repo, here, "%H") == [here]
+    assert git.git(repo, "log", "--format=%H", here, "--", "*.py") == ""
+
+
+@pytest.mark.parametrize("name", [".git/hooks/x", "a/.GIT/x", "git~1/x", ".g\u200cit/x", ".git /x", "../x"])
+def test_names_that_some_file_system_takes_for_a_git_dir_enter_no_tree(repo: Repo, name: str) -> None:
+    here = commit(repo, {name: b"x", "plain": b"x"})
+    assert [file.path for file in git.files(repo, here)] == ["plain"]
+
+
+# Byte for byte
+
+
+CONVERSIONS = {
+    "crlf.txt": ("text eol=crlf", b"one\r\ntwo\n"),
+    "auto.txt": ("text=auto", b"one\r\ntwo\r\n"),
+    "text.txt": ("text", b"one\r\ntwo\r\n"),
+    "old.txt": ("crlf", b"one\r\n"),
+    "ident.txt": ("ident", b"$Id$ $Id: abc$"),
+    "utf16.txt": ("working-tree-encoding=UTF-16", "ä\n".encode()),
+    "bad.txt": ("working-tree-encoding=UTF-16", b"\xff\xfe\xfd"),
+    "nonsense.txt": ("working-tree-encoding", b"x"),
+    "lfs.bin": ("filter=lfs", b"version https://git-lfs.github.com/spec/v1\n"),
+}
+
+
+def test_a_checkout_is_what_was_committed_whatever_attributes_say(repo: Repo, tmp_path: Path) -> None:
+    attributes = "".join(f"{name} {words}\n" for name, (words, _) in CONVERSIONS.items())
+    contents = {name: data for name, (_, data) in CONVERSIONS.items()}
+    here = commit(repo, {".gitattributes": attributes.encode(), **contents})
+    git.check_out(repo, here, tmp_path / "out")
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in contents} == contents
+
+
+def test_without_our_attributes_a_checkout_differs_from_the_commit(repo: Repo, tmp_path: Path) -> None:
+    here = commit(repo, {".gitattributes": b"* text eol=crlf\n", "a": b"one\n"})
+    (repo.git_dir / "info" / "attributes").unlink()
+    git.check_out(repo, here, tmp_path / "out")
+    assert (tmp_path / "out" / "a").read_bytes() == b"one\r\n"  # so the test above can fail
+
+
+def test_a_mirror_that_lost_its_rules_gets_them_again(repo: Repo) -> None:
+    for name in ("exclude", "attributes"):
+        (repo.git_dir / "info" / name).unlink()
+    git.init_bare(repo.git_dir)
+    assert (repo.git_dir / "info" / "attributes").read_text() == git.AS_COMMITTED
+    assert (repo.git_dir / "info" / "exclude").read_text() == git.UNWANTED
+    assert sorted(path.name for path in (repo.git_dir / "info").iterdir()) == ["attributes", "exclude"]
+
+
+def test_modes_and_links_are_kept(repo: Repo, tmp_path: Path) -> None:
+    blob = git.git(repo, "hash-object", "-w", "--stdin", stdin=b"target")
+    tree = git.tree_from(repo, None, [f"100755 {blob}\trun", f"120000 {blob}\tlink", f"100644 {blob}\tplain"])
+    git.check_out(repo, tree, tmp_path / "out")
+    assert (tmp_path / "out" / "run").stat().st_mode & 0o111
+    assert not (tmp_path / "out" / "plain").stat().st_mode & 0o111
+    assert (tmp_path / "out" / "link").readlink() == Path("target")
+    assert git.read(repo, tree, "link") is None, "a link is no regular file"
+
+
+# Comparing
+
+
+def test_a_submodule_that_comes_moves_or_goes_is_a_change(repo: Repo) -> None:
+    empty = git.tree_from(repo, None, [])
+    one, two = (git.tree_from(repo, None, [f"160000 {digit * 40}\tsub"]) for digit in "12")
+    assert git.changed(repo, empty, one) == {"sub": "A"}
+    assert git.changed(repo, one, two) == {"sub": "M"}
+    assert git.changed(repo, two, empty) == {"sub": "D"}
+
+
+def test_a_mode_alone_is_a_change_and_a_rename_is_two(repo: Repo) -> None:
+    blob = git.git(repo, "hash-object", "-w", "--stdin", stdin=b"x")
+    plain, runs, moved = (
+        git.tree_from(repo, None, [line]) for line in (f"100644 {blob}\ta", f"100755 {blob}\ta", f"100644 {blob}\tb")
+    )
+    assert git.changed(repo, plain, runs) == {"a": "M"}
+    assert git.changed(repo, plain, moved) == {"a": "D", "b": "A"}
+
+
+def test_a_file_takes_the_place_of_a_folder_and_the_other_way_round(repo: Repo) -> None:
+    tree = git.tree_with(repo, None, {"a/b": b"1", "c": b"2"})
+    swapped = git.tree_with(repo, tree, {"a": b"3", "c/d": b"4"})
+    assert {file.path for file in git.files(repo, swapped)} == {"a", "c/d"}
+
+
+def test_many_contents_are_read_at_once_and_what_is_missing_is_left_out(repo: Repo) -> None:
+    data = [b"", b"\n", b"a\n\nb", bytes(range(256)) * 300]
+    oids = [git.git(repo, "hash-object", "-w", "--stdin", stdin=one) for one in data]
+    assert git.blobs(repo, [*oids, "1" * 40, oids[0]]) == dict(zip(oids, data, strict=True))
+
+
+def test_a_merge_names_its_conflicts_and_touches_nothing(repo: Repo) -> None:
+    root = commit(repo, {"a": b"1\n", "b": b"1\n"})
+    ours, theirs = commit(repo, {"a": b"2\n"}, root), commit(repo, {"a": b"3\n", "b": b"3\n"}, root)
+    assert git.merge(repo, ours, theirs).conflicts == ("a",)
+    clean = git.merge(repo, ours, commit(repo, {"b": b"3\n"}, root))
+    assert clean.conflicts == ()
+    assert {path: git.read(repo, clean.tree, path) for path in "ab"} == {"a": b"2\n", "b": b"3\n"}
+
+
+def test_a_message_can_hold_whatever_a_model_says(repo: Repo) -> None:
+    tree = git.tree_from(repo, None, [])
+    made = git.commit(repo, tree, [], "NUL \0, half a character \ud83d, --flag\n::add-mask::x\n")
+    assert git.log(repo, made, "%B")[0].startswith("NUL , half a character ?, --flag\n::add-mask::x")
+
+
+# Nobody's configuration
+
+
+def test_no_configuration_of_the_user_is_in_force(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A global clean filter, as git-lfs installs one, would run on whatever files an agent's attributes name."""
+    marker = tmp_path / "ran"
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text(f'[filter "lfs"]\n\tclean = touch {marker}; cat\n\trequired = true\n')
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_DIR", "GIT_INDEX_FILE", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / ".gitattributes").write_text("* filter=lfs\n")
+    (repo.git_dir / "info" / "attributes").unlink()  # the second guard must hold by itself
+    git.git(repo._replace(index_file=tmp_path / "index", work_tree=work), "add", "--all", "--", ".")
+    assert not marker.exists()
+
+    subprocess.run(["git", "init", "-q", "."], cwd=work, check=True)
+    subprocess.run(["git", "add", "-A"], cwd=work, check=True)
+    assert marker.exists(), "the control: git as a person runs it does run the filter"
+
+
+def test_variables_of_the_environment_do_not_reach_git(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.hooksPath")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "/evil")
+    assert git.git(repo, "rev-parse", "--git-dir") == str(repo.git_dir)
+    assert git.git(repo, "config", "core.hooksPath") == "/dev/null"
+
+
+# The hub
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Path:
+    folder = tmp_path / "hub.git"
+    folder.mkdir()
+    user(folder, "init", "-q", "--bare", "-b", "main")
+    return folder
+
+
+def test_of_two_pushes_that_create_a_branch_one_wins(repo: Repo, hub: Path, tmp_path: Path) -> None:
+    other = git.init_bare(tmp_path / "other.git")
+    mine, theirs = commit(repo, {"a": b"1"}), commit(other, {"a": b"2"})
+    first = git.push(repo, str(hub), Push("refs/heads/x", mine, ""))
+    second = git.push(other, str(hub), Push("refs/heads/x", theirs, ""))
+    assert (first.flags, second.flags) == ({"refs/heads/x": "*"}, {"refs/heads/x": "!"})
+    assert git.remote_refs(repo, str(hub)) == {"refs/heads/x": mine}
+
+
+def test_refs_move_together_or_not_at_all(repo: Repo, hub: Path) -> None:
+    first = commit(repo, {"a": b"1"})
+    git.push(repo, str(hub), Push("refs/heads/x", first, ""))
+    second = commit(repo, {"a": b"2"}, first)
+    done = git.push(repo, str(hub), Push("refs/heads/x", second, "2" * 40), Push("refs/heads/y", second, ""))
+    assert "*" not in done.flags.values()
+    assert git.remote_refs(repo, str(hub)) == {"refs/heads/x": first}
+
+
+def test_a_push_on_the_observed_head_and_a_deletion(repo: Repo, hub: Path) -> None:
+    first = commit(repo, {"a": b"1"})
+    second = commit(repo, {"a": b"2"}, first)
+    git.push(repo, str(hub), Push("refs/heads/x", first, ""))
+    assert git.push(repo, str(hub), Push("refs/heads/x", second, first)).flags == {"refs/heads/x": " "}
+    assert git.push(repo, str(hub), Push("refs/heads/x", "", first)).flags == {"refs/heads/x": "!"}
+    assert git.push(repo, str(hub), Push("refs/heads/x", "", second)).flags == {"refs/heads/x": "-"}
+
+
+def test_the_hubs_own_hook_runs_and_its_words_are_told(repo: Repo, hub: Path) -> None:
+    hook = hub / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho main is for people >&2\nexit 1\n")
+    hook.chmod(0o755)
+    done = git.push(repo, str(hub), Push("refs/heads/main", commit(repo, {"a": b"1"}), ""))
+    assert done.flags == {"refs/heads/main": "!"}
+    assert "main is for people" in done.said
