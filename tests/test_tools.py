@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -105,6 +106,14 @@ def test_long_output_is_cut_in_the_middle_and_whole_in_a_file(work: Work, tmp_pa
         str(number) for number in range(1, 5001)
     ]
     assert say(work, "view", path=path, start=2500).splitlines()[1].split() == ["2500", "2500"]
+
+
+def test_a_kept_output_is_no_part_of_the_work(work: Work, tmp_path: Path) -> None:
+    say(work, "bash", command="seq 1 5000")
+    output = tmp_path / "output"
+    subprocess.run(["git", "init", "-q", output], check=True)
+    listed = subprocess.run(["git", "-C", output, "status", "--short"], check=True, capture_output=True).stdout
+    assert listed == b"" and list((output / "logs").glob("*.txt"))
 
 
 def test_terminal_escapes_and_controls_do_not_get_through(work: Work) -> None:

@@ -80,7 +80,7 @@ def _log(work: Work, text: str) -> str:
     """Keep the whole output where the agent can look at it again. The same output is the same file."""
     path = f"/workspace/output/logs/{blake2b(text.encode(), digest_size=4).hexdigest()}.txt"
     try:
-        ask_inside(work, "write", path, content=text + "\n", check=False)
+        ask_inside(work, "log", path, content=text + "\n")
     except ToolError as error:
         return f"no file ({error})"
     return path

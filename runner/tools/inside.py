@@ -152,6 +152,15 @@ def plural(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
+def log(path: str, name: str, content: str) -> str:
+    """Keep a command's whole output. Its folder is none of the work: Git is told to pass it over."""
+    place = Path(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    (place.parent / ".gitignore").write_text("*\n")
+    replace(place, content.encode("utf-8"))
+    return name
+
+
 def replace(place: Path, data: bytes) -> None:
     """Write beside the file, then rename over it, so that nobody ever sees half of it. The mode bits stay."""
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +193,13 @@ def broken(text: str, name: str) -> str | None:
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Do one request. What the file system refuses is said, never raised."""
-    operations: dict[str, Callable[..., Any]] = {"view": view, "search": search, "load": load, "write": write}
+    operations: dict[str, Callable[..., Any]] = {
+        "view": view,
+        "search": search,
+        "load": load,
+        "write": write,
+        "log": log,
+    }
     operation = operations[request.pop("do")]
     try:
         return {"ok": operation(**request)}
