@@ -78,7 +78,11 @@ PROTECTED: tuple[str, ...] = (".github/**", "agents.yaml", ".pullwright/**", "CO
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What agents may do without a person. `registry` names the package hosts; empty: those pip is configured for."""
+    """What agents may do without a person.
+
+    `registry` names the package hosts; empty: those pip is configured for. `keep` is for how long the branches and
+    workspaces of ended tasks stay.
+    """
 
     review: ReviewPolicy = ReviewPolicy()
     protected: tuple[str, ...] = PROTECTED
@@ -90,6 +94,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     network: Literal["none", "registry", "open"] = "none"
     registry: tuple[str, ...] = ()
     trajectories: Literal["remote", "local"] = "remote"
+    keep: Annotated[
+        str,
+        Meta(pattern=r"^(0|[1-9][0-9]{0,3})d$", description="a number of days, as 14d", examples=["14d"]),
+    ] = "14d"
     identities: tuple[int, ...] = ()
 
 
@@ -125,6 +133,11 @@ def parse_settings(data: bytes, name: str = "agents.yaml") -> Settings:
 def lease_seconds(policy: Policy) -> int:
     """The length of a lease in seconds."""
     return int(policy.lease[:-1]) * {"s": 1, "m": 60, "h": 3600}[policy.lease[-1]]
+
+
+def keep_seconds(policy: Policy) -> int:
+    """For how long what an ended task leaves behind is kept, in seconds."""
+    return int(policy.keep[:-1]) * 86400
 
 
 def _faults(settings: Settings) -> Iterator[Fault]:
