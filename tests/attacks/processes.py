@@ -166,7 +166,7 @@ RESOURCES = (
     Attack(
         60,
         "busy-loop",
-        "while [ $SECONDS -lt 1 ]; do :; done; echo finished",
+        "while [ $SECONDS -lt 2 ]; do :; done; echo finished",
         said("finished"),
         with_limits(seconds=20.0),
         limits=Limits(seconds=0.3),
