@@ -21,6 +21,7 @@ HITS = 30
 LINE = 300
 SHOWN = 5 << 20
 EDITED = 256 << 10
+# What nobody wrote is not shown unless it is asked for by its path.
 SKIPPED = {".git", "node_modules", "__pycache__", ".venv", ".tox", ".mypy_cache", ".pytest_cache"}
 
 
@@ -53,7 +54,7 @@ def neighbours(path: str) -> str:
     folder = Path(path).parent
     if not folder.is_dir():
         return f"There is no folder {folder.name} either."
-    names = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
+    names = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir() if entry.name not in SKIPPED)
     return "Its folder holds: " + ", ".join(names[:20]) + (" …" if len(names) > 20 else "") if names else ""
 
 
@@ -82,7 +83,7 @@ def view(path: str, name: str, start: int, cap: int) -> str:
 def listing(path: str, name: str) -> str:
     """A folder's entries, folders first."""
     entries = sorted(os.scandir(path), key=lambda entry: (not entry.is_dir(follow_symlinks=False), entry.name))
-    shown = [entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries if entry.name != ".git"]
+    shown = [entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries if entry.name not in SKIPPED]
     if not shown:
         return f"{name} is an empty folder."
     more = f"\n({len(shown) - PAGE} more)" if len(shown) > PAGE else ""
