@@ -300,6 +300,15 @@ def test_a_prompt_that_the_server_cut_silently_is_an_overflow(counted, loaded):
     assert (problem.kind, problem.retryable) == ("overflow", False)
 
 
+def test_too_small_a_window_is_known_from_the_loaded_one_alone():
+    """22,000 characters may be 3,700 tokens or 5,500; of a window of 4,096 alone the count of 3,000 says enough."""
+    request = Request((Message("user", "x" * 22000),))
+    with ScriptedOllama([says("Sure!", prompt=3000)], loaded=4096) as server:
+        assert fault(server, request).kind == "overflow"
+    with ScriptedOllama([says("Sure!", prompt=3000)], loaded=8192) as server:
+        assert model(server).reply(request).text == "Sure!"
+
+
 @pytest.mark.parametrize("counted", [0, 300, 8100])
 def test_cached_tokens_left_out_of_the_count_are_no_overflow(counted):
     with ScriptedOllama([says("Sure!", prompt=counted)], loaded=8192) as server:
