@@ -7,7 +7,7 @@ call has no result yet is `pending`: it is acted upon first, so that nothing is 
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -118,6 +118,22 @@ def durable(reply: Reply) -> Reply:
         return msgspec.structs.replace(reply, text=text, calls=(), model="")
 
 
+def entries(data: bytes, name: str) -> Iterator[Entry]:
+    """The entries of a trajectory's bytes, without a last line that was cut short.
+
+    Raises `UserError` with `name` and the line for a line that is damaged.
+    """
+    decoder = msgspec.json.Decoder(Entry)
+    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), 1):
+        try:
+            yield decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"{name}: line {number} is damaged: {error}",
+                "move the file away; the stage then starts a new conversation on the work that is there",
+            ) from error
+
+
 def turns(entry: Entry) -> tuple[Message, ...]:
     """The messages that an entry adds to the conversation."""
     if isinstance(entry, Ran):
@@ -212,15 +228,8 @@ class Trajectory:
         whole = data.rfind(b"\n") + 1
         if whole < len(data):
             os.ftruncate(self._file, whole)
-        decoder = msgspec.json.Decoder(Entry)
-        for number, line in enumerate(data[:whole].splitlines(keepends=True), 1):
-            try:
-                self._take(decoder.decode(line))
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise UserError(
-                    f"{self.path}: line {number} is damaged: {error}",
-                    "move the file away; the stage then starts a new conversation on the work that is there",
-                ) from error
+        for entry in entries(data, str(self.path)):
+            self._take(entry)
 
     def _take(self, entry: Entry) -> None:
         self.last = entry
