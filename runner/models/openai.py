@@ -31,7 +31,7 @@ class OpenAI:
     """A `Model` at `endpoint` (the base URL, with `/v1` where the server wants it).
 
     `api_key` is the value; `key_name` is how a person knows it (`env:OPENROUTER_API_KEY`), and the only one of the
-    two that any text contains. `routing` is OpenRouter's `provider` object; `openrouter` is found by the host when None.
+    two that any text contains. `routing` is OpenRouter's `provider` object; None of `openrouter` asks the host.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ _CANNOT = ("no-tools", "tool-syntax")
 
 
 class Memory:
-    """What probes found, by the identity of weights and server, in a JSON file of this host; losing it costs a probe."""
+    """What probes found, by the identity of weights and server, in a file of this host; losing it costs a probe."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
