@@ -73,6 +73,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "network": "Of agents' commands: none, package installation only, or open",
         "registry": "Host names of the package registry; empty: those pip is configured for",
         "trajectories": "Whether the messages of a run are pushed, so that another host can go on",
+        "keep": "For how many days the branches and workspaces of ended tasks stay, as 14d",
         "identities": "Numeric ids of the runners' accounts on GitHub",
     },
     "ReviewPolicy": {

@@ -3,22 +3,13 @@
 from pathlib import Path
 
 import pytest
-from repositories import AUTO, PEOPLE, add_task, bare_hub, project, settings
+from repositories import AUTO, add_task, at_home, bare_hub, project, settings
 
 
 @pytest.fixture
 def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A person with a home and a Git identity of their own: nothing of the machine's configuration counts."""
-    home = tmp_path / "home"
-    home.mkdir()
-    config = home / ".gitconfig"
-    config.write_text(PEOPLE)
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    for name in ("PULLWRIGHT_STATE", "XDG_CONFIG_HOME", "EMAIL", "GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"):
-        monkeypatch.delenv(name, raising=False)
-    return home
+    return at_home(tmp_path, monkeypatch)
 
 
 @pytest.fixture

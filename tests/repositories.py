@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import yaml
 from wire.ollama import says
 from wire.server import Answer
@@ -35,6 +36,20 @@ class Ran(NamedTuple):
     status: int
     out: str
     err: str
+
+
+def at_home(top: Path, patch: pytest.MonkeyPatch) -> Path:
+    """A home below `top` with a Git identity, in force until `patch` ends: nothing of the machine's own counts."""
+    home = top / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text(PEOPLE)
+    patch.setenv("HOME", str(home))
+    patch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
+    patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    identity = [f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")]
+    for name in ("PULLWRIGHT_STATE", "XDG_CONFIG_HOME", "EMAIL", *identity):
+        patch.delenv(name, raising=False)
+    return home
 
 
 def git(folder: Path, *args: str) -> str:
@@ -154,7 +169,8 @@ def add_task(folder: Path, task: str = TASK, **keys: Any) -> None:
 
 def bare_hub(source: Path, hub: Path) -> Path:
     """A bare repository with everything of `source`, which becomes a clone of it."""
-    git(source.parent, "clone", "-q", "--bare", str(source), str(hub))
+    git(source.parent, "clone", "-q", "--mirror", str(source), str(hub))
+    git(hub, "remote", "remove", "origin")
     git(source, "remote", "add", "origin", str(hub))
     git(source, "fetch", "-q", "origin")
     git(source, "branch", "-q", "--set-upstream-to=origin/main", "main")

@@ -89,7 +89,8 @@ class Local:
         if done.returncode == 0:
             return Merged(self._in(place, "rev-parse", "HEAD").stdout.strip())
         self._in(place, "merge", "--abort")
-        return Refused("hold", f"git could not merge in {place} ({_last_words(done.stderr or done.stdout)}): {command}")
+        said = " ".join((done.stderr or done.stdout).split())[:400]  # it names the files that are in the way
+        return Refused("hold", f"git could not merge in {place} ({said}): {command}")
 
     def _in(self, place: Path, *args: str) -> "subprocess.CompletedProcess[str]":
         """Git in the person's own checkout, under their configuration but without hooks: the files that a hook manager
