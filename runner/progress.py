@@ -199,9 +199,11 @@ def _change(repo: git.Repo, head: str, entry: Entry, target: str, state: TaskSta
     folder = state.task.folder
     paths = gates.change(repo, head, target, entry.base)
     since = set(git.changed(repo, entry.gated, head)) - gates.generated(folder)
+    fresh = set(git.changed(repo, state.work, head)) if state.work else set(paths)  # the rest a person has accepted
+    new = [path for path in paths if path in fresh and not path.startswith(f"{folder}/")]
     return Change(
         paths=paths,
-        new_tasks=tuple(path for path in paths if gates.is_task_file(path) and not path.startswith(f"{folder}/")),
+        new_tasks=tuple(path for path in new if gates.is_task_file(path)),
         as_gated=not since and git.is_ancestor(repo, entry.gated, head),
         base_inside=git.is_ancestor(repo, state.base, entry.gated),
     )

@@ -63,7 +63,8 @@ def test_the_parent_says_for_which_subtasks_it_waits(scene: Scene) -> None:
 
 
 def test_a_subtask_whose_id_exists_elsewhere_holds(scene: Scene) -> None:
-    add_task(scene.folder, "greet-one")
+    (scene.folder / "tasks" / "elsewhere").mkdir()
+    add_task(scene.folder, "elsewhere/greet-one")
     git(scene.folder, "push", "-q", "origin", "main")
     scene.run(task="greet")
     scene.approve()
