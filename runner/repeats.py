@@ -54,7 +54,9 @@ def repeated(recent: Sequence[Ran | Told], call: ToolCall) -> bool:
 
 def strikes(recent: Sequence[Ran | Told]) -> int:
     """How many repetitions were refused lately."""
-    return sum(isinstance(entry, Told) and entry.rule == "repeat" for entry in list(recent)[-STRIKES_WITHIN:])
+    return sum(
+        isinstance(entry, Told) and entry.rule == "repeat" for entry in _since_a_person(recent)[-STRIKES_WITHIN:]
+    )
 
 
 def circling(recent: Sequence[Ran | Told]) -> str | None:
@@ -73,6 +75,10 @@ def circling(recent: Sequence[Ran | Told]) -> str | None:
 
 
 def _unbroken(recent: Sequence[Ran | Told]) -> list[Ran]:
-    """The results since a person last said something: after that, doing it again may be what was asked for."""
+    return [entry for entry in _since_a_person(recent) if isinstance(entry, Ran)]
+
+
+def _since_a_person(recent: Sequence[Ran | Told]) -> list[Ran | Told]:
+    """What came since a person last said something: after that, doing it again may be what was asked for."""
     since = takewhile(lambda entry: not (isinstance(entry, Told) and entry.rule == "person"), reversed(recent))
-    return [entry for entry in since if isinstance(entry, Ran)][::-1]
+    return list(since)[::-1]

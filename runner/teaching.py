@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from runner.outcome import Limit
 from runner.trajectory import Trajectory
 
-FILES, NOTES = 12, 5
+FILES, NOTES, WORDS = 12, 5, 3
 """The notes stay under some 300 tokens (references/models.md §4.3)."""
 
 _LIMITS: dict[Limit, str] = {
@@ -31,7 +31,7 @@ def not_again(tool: str, others: Iterable[str]) -> str:
 
 def notes(trajectory: Trajectory) -> str:
     """What a model has to know of turns that it no longer sees; "" if there is nothing."""
-    lines = []
+    lines = [f"- a person said: {' '.join(word.split())[:400]}" for word in trajectory.words[-WORDS:]]
     if trajectory.changed:
         lines.append("- files changed so far: " + ", ".join(list(trajectory.changed)[-FILES:]))
     if trajectory.command is not None:

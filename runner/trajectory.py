@@ -156,7 +156,7 @@ class Trajectory:
     `messages` is the conversation of the present segment, `recent` the last results and words (oldest first),
     `replies` the number of all replies, which is the `turn` of the next request; `pending` is a reply that nothing has
     come of yet, with the bodies that were given for it. Over all segments: the paths `changed` (the newest last), the
-    last `command`, the `notes`, the ids of messages that were `heard`, the workspace's last `snapshot`.
+    last `command`, the `notes`, what people said (`words`, and the ids that were `heard`), the last `snapshot`.
     """
 
     def __init__(self, path: Path, file: int, watch: Callable[[Entry], None] | None) -> None:
@@ -171,6 +171,7 @@ class Trajectory:
         self.restarts = 0
         self.totals = Totals()
         self.heard: set[str] = set()
+        self.words: list[str] = []
         self.notes: list[str] = []
         self.changed: dict[str, None] = {}
         self.command: Ran | None = None
@@ -259,11 +260,16 @@ class Trajectory:
 
     def _remember(self, entry: Ran | Told) -> None:
         if isinstance(entry, Told):
-            self.heard.add(entry.id)
+            self._hear(entry)
             return
         self.snapshot = entry.snapshot or self.snapshot
         self._pin(entry)
         self.totals = msgspec.structs.replace(self.totals, seconds=self.totals.seconds + entry.seconds)
+
+    def _hear(self, entry: Told) -> None:
+        if entry.rule == "person":
+            self.heard.add(entry.id)
+            self.words.append(entry.text)
 
     def _pin(self, entry: Ran) -> None:
         """Keep what the notes of a later segment are made of."""

@@ -92,6 +92,23 @@ def test_who_keeps_repeating_starts_anew_once_from_notes_and_then_fails(path: Pa
     assert "w.py" in anew[0]["messages"][-1]["text"] and "hm" in anew[0]["messages"][-1]["text"]
 
 
+def test_a_persons_words_give_an_agent_that_went_in_circles_another_chance(path: Path) -> None:
+    desk = Desk({"a": "1"})
+    outcome, model = run(path, [call("view", path="a")] * 40, desk=desk, bounds=Bounds(steps=99))
+    assert isinstance(outcome, Failed) and outcome.kind == "loop"
+    used = len(model.requests)
+    replies = [call("view", path="a")] * used + [call("bash", command="ls"), DONE]
+    assert run(path, replies, desk=desk, bounds=Bounds(steps=99))[0] == outcome
+    assert run(path, replies, desk=desk, said=[Said("1", "list the files")])[0] == Finished("done")
+
+
+def test_a_persons_words_outlive_the_turns_in_which_they_were_said(path: Path) -> None:
+    long = [call("bash", command=f"echo {number} {'y' * 300}") for number in range(60)]
+    _, model = run(path, [*long, DONE], said=[Said("1", "Use tabs.")], bounds=Bounds(steps=99, context=4096))
+    assert [m.text for m in model.requests[0].messages][-1] == "Use tabs."
+    assert sum("a person said: Use tabs." in m.text for m in model.requests[-1].messages) == 1
+
+
 # --- replies that are none, and the ladder
 
 
