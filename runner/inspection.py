@@ -58,26 +58,25 @@ def inspect(view: git.Repo) -> None:
 def survey(folder: str) -> Survey:
     """Look at everything below `folder` but the content of its own `.git`."""
     count = size = 0
-    troubles = []
-    for path, entry in _walk(folder):
-        if isinstance(entry, OSError):
-            troubles.append(Trouble(path, f"cannot be read ({entry.strerror}): remove it, or make it readable"))
+    troubles: list[Trouble] = []
+    for path, info in _walk(folder):
+        if isinstance(info, OSError):
+            troubles.append(Trouble(path, f"cannot be read ({info.strerror}): remove it, or make it readable"))
             continue
-        if is_git_dir(entry.name) and path != ".git":
-            holder = path.rpartition("/")[0]
-            troubles.append(Trouble(holder or path, "is a Git repository inside the repository: remove it", not holder))
-        info = entry.stat(follow_symlinks=False)
         count += not stat.S_ISDIR(info.st_mode)
         size += info.st_size if stat.S_ISREG(info.st_mode) else 0
-        troubles += _fault(path, info)
+        troubles += _faults(path, info)
     return Survey(count, size, tuple(troubles))
 
 
-def _fault(path: str, info: os.stat_result) -> Iterator[Trouble]:
+def _faults(path: str, info: os.stat_result) -> Iterator[Trouble]:
+    holder, _, name = path.rpartition("/")
+    if is_git_dir(name) and path != ".git":
+        yield Trouble(holder or path, "is a Git repository inside the repository: remove it", not holder)
     if stat.S_ISREG(info.st_mode):
         if info.st_size > FILE_CAP:
             what = f"has {info.st_size >> 20} MiB: more than {FILE_CAP >> 20} is not collected"
-            yield Trouble(path, what, path.rpartition("/")[2] in GIT_READS)
+            yield Trouble(path, what, name in GIT_READS)
     elif not stat.S_ISDIR(info.st_mode) and not stat.S_ISLNK(info.st_mode):
         yield Trouble(path, "is neither a file nor a folder nor a link: remove it", True)  # opening a fifo waits
 
@@ -87,22 +86,30 @@ def is_git_dir(name: str) -> bool:
     return not {".git", "git~1"}.isdisjoint(folded(name).split("/"))
 
 
-def _walk(folder: str) -> Iterator[tuple[str, "os.DirEntry[str] | OSError"]]:
-    """Everything below `folder` by its path in it; for a folder that cannot be listed, why."""
+def _walk(folder: str) -> Iterator[tuple[str, os.stat_result | OSError]]:
+    """Everything below `folder` by its path in it, with what it is or why that cannot be found out."""
     waiting = [""]
     while waiting:
         here = waiting.pop()
         try:
             with os.scandir(f"{folder}/{here}") as listed:
-                entries = list(listed)
-        except OSError as error:  # no permission, or deeper than paths may be long
+                seen = [(f"{here}/{entry.name}" if here else entry.name, _look(entry)) for entry in listed]
+        except OSError as error:  # no permission, or deeper than a path may be long
             yield here, error
             continue
-        for entry in entries:
-            path = f"{here}/{entry.name}" if here else entry.name
-            yield path, entry
-            if entry.is_dir(follow_symlinks=False) and path != ".git":
-                waiting.append(path)
+        yield from seen
+        waiting += [path for path, info in seen if _is_folder(info) and path != ".git"]
+
+
+def _look(entry: "os.DirEntry[str]") -> os.stat_result | OSError:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except OSError as error:
+        return error
+
+
+def _is_folder(info: os.stat_result | OSError) -> bool:
+    return not isinstance(info, OSError) and stat.S_ISDIR(info.st_mode)
 
 
 def _serious(view: git.Repo, troubles: tuple[Trouble, ...]) -> Iterator[Trouble]:
@@ -110,10 +117,11 @@ def _serious(view: git.Repo, troubles: tuple[Trouble, ...]) -> Iterator[Trouble]
     yield from (trouble for trouble in troubles if trouble.always)
     if not troubles:
         return
-    asked = b"".join(os.fsencode(trouble.path) + b"\0" for trouble in troubles)
-    done = git.execute(view, "check-ignore", "-z", "--stdin", stdin=asked)
+    asked = {b"./" + os.fsencode(trouble.path): trouble for trouble in troubles}  # `./:x` is no magic word
+    literal = {"GIT_LITERAL_PATHSPECS": "0"}  # check-ignore takes no patterns, and does not know the setting
+    done = git.execute(view, "check-ignore", "-z", "--stdin", stdin=b"\0".join(asked), env=literal)
     ignored = set(done.stdout.split(b"\0")) if done.returncode == 0 else set()
-    yield from (trouble for trouble in troubles if os.fsencode(trouble.path) not in ignored)
+    yield from (trouble for path, trouble in asked.items() if path not in ignored)
 
 
 def _collected(view: git.Repo) -> tuple[int, int]:

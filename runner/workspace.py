@@ -60,8 +60,8 @@ def prepare(space: Workspace, repo: git.Repo, rev: str, readme: str) -> None:
     """
     for name in ("src", *CARRIED):
         remove(space.root / name)
-    for name in ("git", "index", *(f"index.{name}" for name in CARRIED)):
-        remove(space.scratch / name)
+    for path in (space.scratch / "git", *space.scratch.glob("index*")):
+        remove(path)
     _lock_away(space.shared.parent)
     for path in _folders(space):
         path.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,8 @@ def _add(view: git.Repo) -> None:
     try:
         git.git(view, "add", "--all", "--", ".")
     except git.GitError as error:
-        raise ToolError(f"the files cannot be taken as they are: {error.stderr.strip()}") from error
+        said = "; ".join(error.stderr.strip().splitlines())
+        raise ToolError(f"the files cannot be taken as they are: {said}") from error
 
 
 def _carried(space: Workspace, view: git.Repo, name: str) -> list[str]:
