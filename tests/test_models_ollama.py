@@ -315,6 +315,22 @@ def test_cached_tokens_left_out_of_the_count_are_no_overflow(counted):
         assert model(server).reply(LONG).text == "Sure!"
 
 
+def test_a_server_without_a_list_of_loaded_models_loses_no_reply():
+    with ScriptedOllama([says("Sure!", prompt=300)]) as server:
+        server._routes = {}
+        assert model(server).reply(LONG).text == "Sure!"
+
+
+def test_a_password_in_the_address_is_used_and_never_told():
+    with ScriptedOllama([error(401, "unauthorized")]) as server:
+        guarded = server.url.replace("http://", "http://ada:secret@")
+        with pytest.raises(UserError) as caught:
+            Ollama("gemma3:4b", guarded, 8192, 2048).reply(ASK)
+    assert server.requests[0].headers["authorization"].startswith("Basic ")
+    assert "secret" not in str(caught.value)
+    assert server.url in str(caught.value)
+
+
 def test_check_finds_window_and_tools():
     able = {"gemma3:4b": ("completion", "tools", "vision")}
     with ScriptedOllama(models=able) as server:

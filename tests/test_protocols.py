@@ -157,6 +157,10 @@ def test_null_for_an_argument_that_may_be_left_out_leaves_it_out():
 # The schema.
 
 
+def test_without_tools_there_is_no_schema_that_nothing_could_satisfy():
+    assert by_json.request(TALK, (), **ASK).schema is None
+
+
 def test_the_schema_has_one_branch_a_tool_with_the_thought_first_and_short_strings():
     schema = by_json.request((), BUILD, **ASK).schema
     assert [branch["properties"]["tool"]["const"] for branch in schema["anyOf"]] == [

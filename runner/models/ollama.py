@@ -15,7 +15,7 @@ from runner.models import Abilities, ModelError, Reply, Request
 from runner.models.ollama_failures import ADDRESS, CHAT_MODEL, START, Server, failure, unreachable
 from runner.models.ollama_wire import chat_body, fold, is_suspicious, was_truncated
 from runner.models.retry import PATIENCE, Patience, persist, retry_after
-from runner.models.wire import as_object, characters, is_loopback, lines
+from runner.models.wire import as_object, characters, is_loopback, lines, public
 
 if TYPE_CHECKING:
     import httpx
@@ -45,7 +45,8 @@ class Ollama:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
-        self._where = Server(name, endpoint.rstrip("/"))
+        self._endpoint = endpoint.rstrip("/")
+        self._where = Server(name, public(self._endpoint))
         self._context = context
         self._max_output = max_output
         self._keep_alive = keep_alive
@@ -102,7 +103,12 @@ class Ollama:
 
     def _loaded_context(self) -> int:
         """The window that the server really loaded, as `/api/ps` tells it; ours where it does not tell."""
-        return int(self._listed("/api/ps").get("context_length") or self._context)
+        try:
+            loaded = self._listed("/api/ps").get("context_length")
+        except (ModelError, UserError):
+            # Proxies and old servers have no such list, which is no reason to lose a good reply.
+            return self._context
+        return loaded if isinstance(loaded, int) and loaded > 0 else self._context
 
     def _listed(self, path: str) -> dict[str, Any]:
         """This model's entry in a list of the server, an empty one if it is not there. No tag means `:latest`."""
@@ -123,9 +129,9 @@ class Ollama:
         import httpx
 
         return httpx.Client(
-            base_url=self._where.endpoint,
+            base_url=self._endpoint,
             timeout=httpx.Timeout(self._read_seconds, connect=CONNECT_SECONDS),
-            trust_env=not is_loopback(self._where.endpoint),
+            trust_env=not is_loopback(self._endpoint),
         )
 
     @contextmanager

@@ -17,7 +17,7 @@ from runner.models.openai_failures import Fault, Server, failure
 from runner.models.openai_listing import abilities
 from runner.models.openai_wire import chat_body, fold, openrouter_body
 from runner.models.retry import PATIENCE, Patience, persist
-from runner.models.wire import as_object
+from runner.models.wire import as_object, public
 
 if TYPE_CHECKING:
     import openai
@@ -50,7 +50,8 @@ class OpenAI:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
-        self._where = Server(name, endpoint.rstrip("/"), key_name.removeprefix("env:") or UNNAMED_KEY)
+        self._endpoint = endpoint.rstrip("/")
+        self._where = Server(name, public(self._endpoint), key_name.removeprefix("env:") or UNNAMED_KEY)
         self._context = context
         self._max_output = max_output
         self._api_key = api_key
@@ -121,7 +122,7 @@ class OpenAI:
 
     @cached_property
     def _client(self) -> "openai.OpenAI":
-        return connect(self._where, self._api_key, self._read_seconds)
+        return connect(self._endpoint, self._api_key, self._read_seconds)
 
 
 def _is_openrouter(endpoint: str) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 
 
-def connect(where: Server, api_key: str, read_seconds: float) -> "openai.OpenAI":
+def connect(endpoint: str, api_key: str, read_seconds: float) -> "openai.OpenAI":
     """A client for one endpoint. It opens no connection yet."""
     # openai asks httpx for its exceptions whenever one of its generators is collected, and complains on standard error
     # if that happens while httpx is half imported.
@@ -24,11 +24,11 @@ def connect(where: Server, api_key: str, read_seconds: float) -> "openai.OpenAI"
     import openai
 
     return openai.OpenAI(
-        base_url=where.endpoint,
+        base_url=endpoint,
         api_key=api_key or "none",
         max_retries=0,
         timeout=openai.Timeout(read_seconds, connect=CONNECT_SECONDS),
-        http_client=openai.DefaultHttpxClient(trust_env=not is_loopback(where.endpoint)),
+        http_client=openai.DefaultHttpxClient(trust_env=not is_loopback(endpoint)),
     )
 
 

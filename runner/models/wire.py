@@ -72,6 +72,12 @@ def estimated_tokens(length: int) -> int:
     return max(1, length // CHARS_PER_TOKEN)
 
 
+def public(endpoint: str) -> str:
+    """An address as it may stand in a record or a pull request: without a user's name and password."""
+    parts = urlsplit(endpoint)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def is_loopback(endpoint: str) -> bool:
     """Whether an address is this machine, which is never reached through the environment's proxy."""
     host = urlsplit(endpoint).hostname or ""

@@ -38,7 +38,7 @@ def request(
     offered = tuple(tool for tool in tools if not only or tool.name in only)
     return Request(
         plain_turns(messages, tools, manual(tools), _action, bodies_apart=True),
-        schema=schema_of(offered),
+        schema=schema_of(offered) if offered else None,
         max_tokens=max_tokens,
         temperature=temperature,
         turn=turn,
