@@ -13,7 +13,7 @@ from runner.trajectory import Started, Trajectory
 from runner.window import Window, compact, corrected, crowded, size, without_repeats
 
 BELOW = {"native": "json", "json": "text"}
-"""The ladder (references/models.md §4.4): the protocol that is tried next."""
+"""The ladder (docs/models.md §4.4): the protocol that is tried next."""
 OVERFLOWN = 1.5
 """How far an estimate was off if a server says that the prompt did not fit: the next prompt is this much smaller."""
 

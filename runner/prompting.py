@@ -15,7 +15,7 @@ from runner.tools.text import elide, plain, storable
 __all__ = ["Message", "fenced", "fill", "opening", "packaged", "seeds"]
 
 CHARACTERS_PER_TOKEN_OF_WINDOW = 1.0
-"""The task and what belongs to it get some 30 % of the window; the rest is for the work (references/models.md §4.6)."""
+"""The task and what belongs to it get some 30 % of the window; the rest is for the work (docs/models.md §4.6)."""
 LEAST = 300
 """Characters below which a document is not worth showing: its name is."""
 
@@ -80,7 +80,7 @@ def opening(
 def seeds(documents: Mapping[str, str], request: Request) -> tuple[Act, ...]:
     """Two calls to take before the model is asked: a look at the repository, and at the file that is named first.
 
-    Two turns that were really taken teach the form better than any words (references/models.md §0.5). What does not
+    Two turns that were really taken teach the form better than any words (`converse` says by how much). What does not
     exist is left out by the loop.
     """
     look = Act(ToolCall("view", {"path": "."}), "I look at what is there.")

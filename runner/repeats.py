@@ -1,7 +1,7 @@
 """Going round in circles, seen in the last turns. Pure.
 
 Valid actions are not progress: held to a schema, a small model repeated an earlier action in 15 of 20 turns
-(references/models.md §0.6). The patterns and their three steps are §4.7, after OpenHands' stuck detector (R16).
+(docs/models.md R16). The patterns and their three steps are §4.7, after OpenHands' stuck detector.
 """
 
 import re

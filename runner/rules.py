@@ -9,7 +9,7 @@ from runner.repeats import WITHDRAWN, strikes
 from runner.trajectory import Ran, Told
 
 MALFORMED = 3
-"""Replies in a row that nothing can be made of (mini-swe-agent's limit, references/models.md R11)."""
+"""Replies in a row that nothing can be made of (mini-swe-agent's limit, docs/models.md R11)."""
 LIFTED = 2
 """Calls in a row found in the text although native ones were offered (§4.4)."""
 CALM, BOLD = 0.1, 0.7

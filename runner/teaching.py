@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from runner.outcome import Limit
 from runner.trajectory import Trajectory
 
-FILES, NOTES, WORDS = 12, 5, 3
-"""The notes stay under some 300 tokens (references/models.md §4.3)."""
+FILES, NOTES, WORDS = 10, 4, 2
+"""With these the notes have some 600 tokens at worst, and mostly fewer than 200."""
 
 _LIMITS: dict[Limit, str] = {
     "steps": "turns",
@@ -31,12 +31,12 @@ def not_again(tool: str, others: Iterable[str]) -> str:
 
 def notes(trajectory: Trajectory) -> str:
     """What a model has to know of turns that it no longer sees; "" if there is nothing."""
-    lines = [f"- a person said: {' '.join(word.split())[:400]}" for word in trajectory.words[-WORDS:]]
+    lines = [f"- a person said: {' '.join(word.split())[:250]}" for word in trajectory.words[-WORDS:]]
     if trajectory.changed:
-        lines.append("- files changed so far: " + ", ".join(list(trajectory.changed)[-FILES:]))
+        lines.append("- files changed so far: " + ", ".join(path[-80:] for path in list(trajectory.changed)[-FILES:]))
     if trajectory.command is not None:
         command = str(trajectory.command.call.arguments["command"]).strip()[:200]
         said = trajectory.command.text.strip().splitlines()
         lines.append(f"- last command: {command} → {said[0][:80]}; its last line: {said[-1][:120]}")
-    lines += [f"- noted: {note[:200]}" for note in trajectory.notes[-NOTES:]]
+    lines += [f"- noted: {note[:150]}" for note in trajectory.notes[-NOTES:]]
     return "\n".join(["What happened before (earlier turns were left out):", *lines]) if lines else ""

@@ -1,6 +1,6 @@
 """Keeping a conversation inside a model's window. Pure.
 
-Old observations are masked by rule, not summarised by the model: as good, at half the cost (references/models.md R5).
+Old observations are masked by rule, not summarised by the model: as good, at half the cost (docs/models.md R5).
 It is done in one go and rarely, because everything after the first changed message has to be read again by the server
 (R4); between two compactions the conversation only grows at its end.
 """
@@ -12,7 +12,7 @@ import msgspec
 from runner.models import Message, ToolCall
 from runner.tools.text import elide
 
-# references/models.md §4.6
+# docs/models.md §4.6
 RESERVE = 200
 CHARS_PER_TOKEN = 3.3
 HIGH, LOW = 0.65, 0.45
@@ -128,7 +128,7 @@ def without_repeats(messages: Sequence[Message], call: ToolCall) -> tuple[Messag
 
 def _long(turn: list[Message]) -> bool:
     """Whether a turn carries a whole text. Such a turn cannot be shortened: a placeholder where a file's text belongs
-    is copied by small models (references/models.md §3.4). It is left out; the notes say which files were changed."""
+    is copied by small models (docs/models.md §3). It is left out; the notes say which files were changed."""
     return any(
         len(str(value)) > SHORT for message in turn for call in message.calls for value in call.arguments.values()
     )

@@ -11,6 +11,8 @@ from talk_parts import Desk, Model, action, call, entries, run
 
 from runner.loop import Bounds, Failed, Finished
 from runner.models import Message, Reply, Request, ToolCall
+from runner.teaching import notes
+from runner.trajectory import Ran, Told, Trajectory
 from runner.window import Window, compact, corrected, crowded, size, turns_of
 
 TASK = "The task: rename parse() to read() everywhere, and keep the old name working."
@@ -82,6 +84,19 @@ def test_the_files_that_were_changed_are_noted_when_their_turns_are_gone(tmp_pat
     last = wire(model.requests[-1])
     assert "files changed so far: " in last and "f3.py" in last and "f38.py" in last
     assert last.count("earlier turns were left out") == 1
+
+
+def test_notes_are_short_whatever_they_are_of(tmp_path: Path) -> None:
+    with Trajectory.open(tmp_path / "t") as trajectory:
+        for number in range(30):
+            for tool, arguments in (
+                ("write", {"path": f"{number}" + "/x" * 500, "content": "y"}),
+                ("note", {"text": "z" * 2000}),
+                ("bash", {"command": "c" * 9000}),
+            ):
+                trajectory.append(Ran(ToolCall(tool, arguments), "", "exit 0\n" + "o" * 5000, 0.0, exit=0))
+            trajectory.append(Told("p" * 9000, "person", id=str(number)))
+        assert len(notes(trajectory)) < 600 * 4.4
 
 
 def test_a_task_that_leaves_no_room_is_said(tmp_path: Path) -> None:

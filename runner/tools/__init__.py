@@ -28,7 +28,7 @@ TOOLS: dict[str, Callable[..., Answer]] = {
 }
 
 MOST = 5
-"""Tools offered at a time: small models choose badly among more (references/models.md R14)."""
+"""Tools offered at a time: small models choose badly among more (docs/models.md R14)."""
 
 STAGE_TOOLS: dict[Stage, tuple[str, ...]] = {
     Stage.DESIGN: ("view", "search", "write", "ask", "finish"),

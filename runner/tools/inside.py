@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 PAGE = 100
-"""Lines of one page: SWE-agent's viewer (references/models.md R6)."""
+"""Lines of one page: SWE-agent's viewer (docs/models.md R6)."""
 HITS = 30
 LINE = 300
 SHOWN = 5 << 20

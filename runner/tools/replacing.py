@@ -1,6 +1,6 @@
 """SEARCH/REPLACE blocks: reading them, and applying them to a text. Pure.
 
-The block format is aider's (references/models.md R12); it must match whole lines in exactly one place. What is
+The block format is aider's (docs/models.md R12); it must match whole lines in exactly one place. What is
 forgiven is what weak models get wrong without meaning anything by it: white space at the end of lines, and one
 indentation that is missing from, or added to, every line alike.
 """

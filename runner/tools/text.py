@@ -10,7 +10,7 @@ _ESCAPES = re.compile(
 )
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 HEAD = 0.4
-"""The share of the room that the beginning gets: errors are at the end (references/models.md §4.5)."""
+"""The share of the room that the beginning gets: errors are at the end (docs/models.md §4.5)."""
 
 
 def plain(text: str) -> str:

@@ -69,5 +69,5 @@ class Tool(msgspec.Struct, frozen=True):
 
 
 def observation_cap(context: int) -> int:
-    """Characters of one result for a window of `context` tokens: an eighth of it (references/models.md §4.5)."""
+    """Characters of one result for a window of `context` tokens: an eighth of it (docs/models.md §4.5)."""
     return max(1500, min(10_000, int(context * 3.5 / 8)))
