@@ -38,16 +38,22 @@ def _states(site: Site, refs: Refs, settings: Settings, parent: TaskState, taken
     if parent.work is None or parent.current is None or git.is_ancestor(site.repo, parent.work, refs.base):
         return ()
     here = refs._replace(base=parent.work, base_name=work_branch(parent.task.id))
-    listed = [task for task in backlog.read(site.repo, parent.work).tasks if _is_child(task, parent)]
-    main = {path for path in git.changed(site.repo, refs.base, parent.work) if path.endswith(".yaml")}
     states = []
-    for task in listed:
-        if task.path not in main:
-            continue
-        state = task_state(site, here, settings, task)
-        clash = f"duplicate id: {task.path} on {here.base_name}" if task.id in taken else None
-        states.append(msgspec.structs.replace(state, trouble=clash) if clash else state)
+    for task in _new_tasks(site.repo, refs.base, parent.work):
+        if _is_child(task, parent):
+            state = task_state(site, here, settings, task)
+            clash = f"duplicate id: {task.path} on {here.base_name}" if task.id in taken else None
+            states.append(msgspec.structs.replace(state, trouble=clash) if clash else state)
     return tuple(states)
+
+
+def _new_tasks(repo: git.Repo, base: str, work: str) -> tuple[Task, ...]:
+    """The tasks that a task branch has and base has not. They are read apart: one may bear the id of another on base."""
+    added = {path for path, kind in git.changed(repo, base, work).items() if kind == "A"}
+    there = {file.path: file.blob for file in git.files(repo, work, "tasks")}
+    paths = [path for path in backlog.candidates(there) if path in added]
+    texts = git.blobs(repo, [there[path] for path in paths])
+    return backlog.backlog({path: texts[there[path]] for path in paths}).tasks
 
 
 def _is_child(task: Task, parent: TaskState) -> bool:
