@@ -48,7 +48,7 @@ def _states(site: Site, refs: Refs, settings: Settings, parent: TaskState, taken
 
 
 def _new_tasks(repo: git.Repo, base: str, work: str) -> tuple[Task, ...]:
-    """The tasks that a task branch has and base has not. They are read apart: one may bear the id of another on base."""
+    """The tasks that a task branch has and base has not, read apart: one may bear the id of another on base."""
     added = {path for path, kind in git.changed(repo, base, work).items() if kind == "A"}
     there = {file.path: file.blob for file in git.files(repo, work, "tasks")}
     paths = [path for path in backlog.candidates(there) if path in added]
