@@ -1,5 +1,6 @@
 """Where proposals live. `local` is plain Git; `github` is pull requests."""
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -32,6 +33,116 @@ class Refused(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Person(msgspec.Struct, frozen=True):
+    """An account on the forge. `id` is what counts: names change. `level` is what it may do in the repository."""
+
+    name: str
+    id: int
+    level: Literal["none", "read", "write", "admin"] = "none"
+    bot: bool = False
+
+    @property
+    def trusted(self) -> bool:
+        """Whether what it says is heard: a person who may write. A bot is none, whatever it may do."""
+        return not self.bot and self.level in ("write", "admin")
+
+
+class Labelled(msgspec.Struct, frozen=True):
+    """The act of putting the label on an issue: its own `id`, who and when (ISO 8601, UTC)."""
+
+    id: str
+    by: Person
+    at: str
+
+
+class Issue(msgspec.Struct, frozen=True):
+    """An issue as it is now.
+
+    `labelled` is the last time that the label was put on it, None while it is off; `edited` when title or text were
+    last changed, None for never (ISO 8601, UTC). Both are looked up only for an issue that may still be accepted.
+    """
+
+    number: int
+    title: str
+    body: str
+    url: str
+    open: bool
+    labelled: Labelled | None
+    edited: str | None = None
+    looked_up: bool = True
+
+
+class Remark(msgspec.Struct, frozen=True):
+    """Something that a person said or did about a task: a comment, a review with its lines, or closing its proposal.
+
+    `about` is the attempt at which it is aimed, `threads` the comments on lines that can be answered, `answered`
+    whether we have. `place` is where a person finds it.
+    """
+
+    id: str
+    task: str
+    at: str
+    who: Person
+    text: str
+    kind: Literal["comment", "review", "closed"]
+    about: StageRef | None = None
+    threads: tuple[int, ...] = ()
+    answered: bool = False
+    place: str = ""
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """A task whose issue and proposal are looked at. `known` are the remarks that need not be told again in full.
+
+    `ref` and `branch` are those of its open stage, `accepted` says since when remarks count, `withdrawn` that its issue
+    is to be looked at for a new acceptance.
+    """
+
+    task: str
+    ref: StageRef | None = None
+    branch: str = ""
+    accepted: str = ""
+    withdrawn: bool = False
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What one look at the forge shows. `strangers` are proposals that look like ours and are not."""
+
+    issues: tuple[Issue, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    strangers: tuple[int, ...] = ()
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """One gate's verdict as it stands beside a proposal's head."""
+
+    name: str
+    passed: bool
+    words: str
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """How a task shall look on the forge.
+
+    `note` is the one comment on its issue, `label` the stage that it stands at or `held`. `proposal` is to be opened
+    with `marks` at its head; `replies` are answers to threads, by the remark's id; `gone` are branches whose proposals
+    end here; `taken` are remarks that were just taken up. `refused` takes the label off again, `done`
+    closes the issue.
+    """
+
+    task: str
+    note: str = ""
+    label: str = ""
+    proposal: Proposal | None = None
+    marks: tuple[Mark, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    replies: tuple[tuple[Remark, str], ...] = ()
+    gone: tuple[str, ...] = ()
+    taken: tuple[Remark, ...] = ()
+    refused: bool = False
+    done: bool = False
+
+
 class Forge(Protocol):
     """The few things that differ between plain Git and a server with pull requests."""
 
@@ -50,4 +161,20 @@ class Forge(Protocol):
 
         `by` is the person who approved; None: the policy did.
         """
+        ...
+
+    def hear(self, watched: Sequence[Watched]) -> Heard:
+        """What people said and did, there and now. Nothing is changed."""
+        ...
+
+    def show(self, shown: Shown) -> None:
+        """Make the forge look like this. What looks so already is left alone, so that it may be called at any time."""
+        ...
+
+    def turn_away(self, number: int, why: str) -> None:
+        """Say, once, that the proposal `number` is not ours and why that matters."""
+        ...
+
+    def settle(self) -> None:
+        """Show what was held back, at the end of a run."""
         ...

@@ -1,10 +1,11 @@
 """Plain Git: a proposal is its branch; a merge is one push by lease, or `git merge` where the target is checked out."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from runner import git
-from runner.forge import Merged, Proposal, Refused
+from runner.forge import Heard, Merged, Proposal, Refused, Shown, Watched
 from runner.git import Identity
 from runner.lifecycle import StageRef
 
@@ -44,6 +45,19 @@ class Local:
             return self._merge_there(place, proposal, message, by)
         return self._merge_by_push(target, there, proposal, message, by)
 
+    def hear(self, watched: Sequence[Watched]) -> Heard:
+        """Here people speak by commands alone."""
+        return Heard()
+
+    def show(self, shown: Shown) -> None:
+        """The branches show everything."""
+
+    def turn_away(self, number: int, why: str) -> None:
+        """Nobody can propose anything but by a branch."""
+
+    def settle(self) -> None:
+        """Nothing is held back."""
+
     def _merge_by_push(
         self, target: str, there: str, proposal: Proposal, message: str, by: Identity | None
     ) -> Merged | Refused:
@@ -58,10 +72,11 @@ class Local:
             return Merged(made)
         if now != there:
             return Refused("moved", f"{proposal.target} has moved")
+        there_or_here = proposal.branch if self.own else f"origin/{proposal.branch}"
         return Refused(
             "hold",
-            f"{proposal.target} does not take direct pushes ({_last_words(answer.said)}); "
-            f"merge it as that repository's rules want it: git merge --no-ff {proposal.branch}",
+            f"{proposal.target} does not take direct pushes ({_last_words(answer.said)}); merge it as that "
+            f"repository's rules want it: {'' if self.own else 'git fetch && '}git merge --no-ff {there_or_here}",
         )
 
     def _checked_out(self, branch: str) -> Path | None:
