@@ -4,13 +4,16 @@ A claim is a unique commit that creates the stage branch: with the same commit f
 and several believe they won (docs/design.md, rule 2).
 """
 
+import random
+import time
 from typing import NamedTuple
 
 from runner import git
 from runner.errors import UserError
-from runner.lifecycle import StageRef, stage_branch, work_branch
+from runner.lifecycle import StageRef, stage_branch
 
 TRIES = 8
+PAUSE = 0.4  # seconds at most between two tries: those who got in each other's way go apart by chance
 
 
 class Ground(NamedTuple):
@@ -60,28 +63,27 @@ def ground(repo: git.Repo, head: str, base: str, last_base: str | None) -> Groun
     return Ground((head, base), merged.tree, base)
 
 
-def create(repo: git.Repo, url: str, stage: StageRef, commit: str, work: str | None) -> Won | Lost:
+def create(repo: git.Repo, url: str, stage: StageRef, commit: str, *also: git.Push) -> Won | Lost:
     """Push a claim so that it creates its branch, or learn that it did not.
 
-    `work` is the commit at which `work/<id>` is created in the same atomic push (None: it is there). Won is the flag
-    `*`; after any other answer the hub is asked what is there. Raises `UserError` when the hub keeps refusing.
+    `also` are refs created by the same atomic push: `work/<id>` at the first claim, the attempt's trajectory. Won is
+    the flag `*`; after any other answer the hub is asked what is there. Raises `UserError` when the hub keeps
+    refusing, `git.Unreachable` when it cannot be asked.
     """
-    target, task = ref(stage_branch(*stage)), ref(work_branch(stage.task))
-    moves = [git.Push(target, commit, "")] + ([git.Push(task, work, "")] if work else [])
-    said = ""
-    for _ in range(TRIES):
-        answer = git.push(repo, url, *moves)
+    target, said = ref(stage_branch(*stage)), ""
+    for number in range(TRIES):
+        _pause(number)
+        answer = git.push(repo, url, git.Push(target, commit, ""), *also)
         if answer.flags.get(target) == "*":
             return Won(commit)
-        there = git.remote_refs(repo, url, target, task)
+        there = look(repo, url, target, *(move.ref for move in also))
         if there.get(target) == commit:
             return Won(commit)
         if target in there:
             return Lost(f"{stage_branch(*stage)} was claimed first")
-        if work and there.get(task, work) != work:
-            return Lost(f"{work_branch(stage.task)} has moved")
-        if task in there:
-            moves = moves[:1]
+        taken = [move.ref for move in also if move.ref in there]
+        if taken:
+            return Lost(f"{', '.join(taken)} has come to be: look again")
         said = answer.said
     raise UserError(f"the hub does not take the branch {stage_branch(*stage)}: {said}", _remedy(said))
 
@@ -90,26 +92,55 @@ def advance(repo: git.Repo, url: str, branch: str, new: str, old: str, *also: gi
     """Move a branch that we hold from `old` to `new`, its descendant, together with `also`.
 
     A former owner is refused here: that is the fence. Raises `UserError` when the hub refuses while the branch is
-    still at `old`.
+    still at `old`, `git.Unreachable` when it cannot be asked.
     """
-    target = ref(branch)
-    said = ""
-    for _ in range(TRIES):
+    target, said = ref(branch), ""
+    for number in range(TRIES):
+        _pause(number)
         answer = git.push(repo, url, git.Push(target, new, old), *also)
         if answer.flags.get(target) in (" ", "="):
             return Won(new)
-        there = git.remote_refs(repo, url, target).get(target)
+        there = look(repo, url, target).get(target)
         if there == new:
             return Won(new)
+        if there is None:
+            return Lost(f"{branch} is no longer there: somebody deleted it")
         if there != old:
-            return Lost(f"{branch} is no longer ours: it is at {there or 'nothing'}")
+            return Lost(f"{branch} is no longer ours: it is at {there}")
         said = answer.said
     raise UserError(f"the hub does not take {branch}: {said}", _remedy(said))
 
 
 def release(repo: git.Repo, url: str, branch: str, commit: str) -> None:
-    """Take back a claim that turned out to be for a stage already done; only while the branch is at our commit."""
-    git.push(repo, url, git.Push(ref(branch), "", commit))
+    """Delete a branch while it is at `commit`, and only then: a claim for a stage already done, reverted work.
+
+    Raises `UserError` when the hub keeps refusing, `git.Unreachable` when it cannot be asked.
+    """
+    target, said = ref(branch), ""
+    for number in range(TRIES):
+        _pause(number)
+        answer = git.push(repo, url, git.Push(target, "", commit))
+        if answer.flags.get(target) == "-" or look(repo, url, target).get(target) != commit:
+            return
+        said = answer.said
+    raise UserError(f"the hub does not let {branch} be deleted: {said}", _remedy(said))
+
+
+def look(repo: git.Repo, url: str, *refs: str) -> dict[str, str]:
+    """What refs of the hub are now. Raises `git.Unreachable` when it gives no answer however often it is asked."""
+    for number in range(TRIES - 1):
+        _pause(number)
+        try:
+            return git.remote_refs(repo, url, *refs)
+        except git.Unreachable:
+            continue
+    return git.remote_refs(repo, url, *refs)
+
+
+def _pause(number: int) -> None:
+    """Wait before every try but the first, longer each time."""
+    if number:
+        time.sleep(random.uniform(0, min(PAUSE, 0.05 * 2**number)))
 
 
 def _remedy(said: str) -> str:

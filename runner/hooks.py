@@ -1,45 +1,58 @@
 """What happens around each step of the loop: people are heard, the lease is renewed, the work is kept."""
 
-import time
+from collections.abc import Callable
 
 from runner import commands, git, publish, workspace
 from runner.agents import lease_seconds
+from runner.claims import Lost
 from runner.commands import Command
 from runner.errors import ToolError
 from runner.lease import Lease
 from runner.loop import Said, Stopped
+from runner.pulse import RETRY_EVERY, renew_after
 from runner.tools import Journal
 from runner.trajectory import Ran, Trajectory
 from runner.workspace import Workspace
 
 CHANGING = ("bash", "write", "edit")  # tools after which the workspace may differ
 LOOK_EVERY = 15.0  # seconds between two looks at the hub for commands (docs/design.md, rule 8)
-PUSH_EVERY = 60.0  # seconds: GitHub allows a repository six pushes a minute
 
 
 class Hooks:
     """The loop's two hooks for one run of a stage. `feedback` is told to the agent before its first step."""
 
-    def __init__(self, lease: Lease, space: Workspace, trajectory: Trajectory, feedback: str) -> None:
+    def __init__(
+        self, lease: Lease, space: Workspace, trajectory: Trajectory, feedback: str, remember: Callable[[], None]
+    ) -> None:
         self.lease = lease
         self.space = space
         self.trajectory = trajectory
         self.feedback = feedback
-        self.looked = time.monotonic()
+        self.remember = remember
+        self.looked = lease.clock()
+        self.not_before = self.looked
 
     def before(self) -> Stopped | tuple[Said, ...]:
-        """Commands since the last step, remotely at most every 15 s; and the lease, when a third of it is over."""
+        """Commands since the last step, remotely at most every 15 s; and the lease, when its time has come.
+
+        A hub that gives no answer does not stop the work, until our lease may have gone to somebody else.
+        """
         said: list[Said] = []
         if self.feedback and self.lease.entry.claim not in self.trajectory.heard:
             said.append(Said(self.lease.entry.claim, self.feedback))
-        if time.monotonic() - self.looked >= LOOK_EVERY:
-            self.looked = time.monotonic()
-            heard = self._hear()
+        try:
+            heard = self._hear() if self._due(self.looked, LOOK_EVERY) else []
             if isinstance(heard, Stopped):
                 return heard
-            said += heard
-        renewed = self._renew()
-        return renewed if isinstance(renewed, Stopped) else (*said, *renewed)
+            renew = renew_after(lease_seconds(self.lease.settings.policy), 0.25)
+            lost = self._renew() if self._due(self.lease.pushed, renew) else None
+        except git.Unreachable as error:
+            heard, lost = [], self._away(error)
+        return Stopped(lost.reason) if lost else (*said, *heard, *self._met())
+
+    def _due(self, last: float, after: float) -> bool:
+        now = self.lease.clock()
+        return now >= self.not_before and now - last >= after
 
     def after(self, tool: str) -> str | None:
         """The workspace's files as a tree, after a tool that may have changed them."""
@@ -53,8 +66,9 @@ class Hooks:
 
     def _hear(self) -> Stopped | list[Said]:
         lease, host = self.lease, self.lease.host
+        self.looked = lease.clock()
         ref = commands.ref_of(lease.ref.task)
-        tip = git.remote_refs(host.repo, host.hub.url, ref).get(ref)
+        tip = git.remote_refs(host.repo, host.hub.url, ref).get(ref)  # asked once: the next look is soon
         if tip is None:
             return []
         git.fetch(host.repo, host.hub.url, f"+{ref}:refs/remotes/hub/{ref.removeprefix('refs/')}")
@@ -64,24 +78,31 @@ class Hooks:
             return Stopped(reason)
         return [Said(new.id, new.text) for new in lease.hear(everything) if new.verb in ("comment", "answer")]
 
-    def _renew(self) -> Stopped | tuple[Said, ...]:
-        due = max(PUSH_EVERY, lease_seconds(self.lease.settings.policy) / 3)
-        if time.monotonic() - self.lease.pushed < due:
-            return ()
-        count(self.lease, self.trajectory)
-        lost = publish.checkpoint(self.lease, self.space, self.trajectory.path.read_bytes())
-        return Stopped(lost.reason) if lost else self._met()
+    def _renew(self) -> Lost | None:
+        lease, before = self.lease, self.lease.met
+        count(lease, self.trajectory)
+        lost = publish.checkpoint(lease, self.space, self.trajectory.path.read_bytes())
+        if lost is not None:
+            return lost
+        if lease.met != before:  # build upon what people pushed
+            publish.lay_out(lease, self.space, lease.head)
+        self.remember()
+        return None
+
+    def _away(self, error: git.Unreachable) -> Lost | None:
+        """The hub has not been there for a whole lease: to others this one has expired."""
+        self.not_before = self.lease.clock() + RETRY_EVERY
+        if self.lease.clock() - self.lease.pushed < lease_seconds(self.lease.settings.policy):
+            return None
+        return Lost(f"{error.what} (for a whole lease)")
 
     def _met(self) -> tuple[Said, ...]:
-        """Build upon what people pushed: lay it out, and tell the agent."""
-        lease = self.lease
-        if not lease.met:
+        """Tell the agent what people changed under its hands."""
+        if not self.lease.met:
             return ()
-        files, lease.met = ", ".join(lease.met), ()
-        publish.lay_out(lease, self.space, lease.head)
-        return (
-            Said(lease.head, f"People pushed their own commits; the workspace has them now. They changed: {files}"),
-        )
+        files, self.lease.met = ", ".join(self.lease.met), ()
+        words = f"People pushed their own commits; the workspace has them now. They changed: {files}"
+        return (Said(self.lease.head, words),)
 
 
 def reason_to_stop(lease: Lease, everything: tuple[Command, ...]) -> str | None:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,11 +15,12 @@ from runner.history import History
 from runner.host import Host
 from runner.lifecycle import Stage, StageRef, stage_branch, work_branch
 from runner.progress import done_stages, kept
-from runner.record import Entry, Record, Request, UpdateType, update_id
+from runner.record import Entry, Record, Request, Update, UpdateType, update_id
 from runner.state import OpenStage, TaskState
 from runner.task import Task, digest
 
 TRAJECTORY = "trajectory.jsonl"
+MEETINGS = 3  # how often one push may meet commits that people pushed in between
 
 
 @dataclass
@@ -42,7 +43,11 @@ class Lease:
     conflicts: tuple[str, ...] = ()
     trajectory: str = ""
     met: tuple[str, ...] = ()
-    pushed: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
+    pushed: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pushed = self.clock()
 
     @property
     def branch(self) -> str:
@@ -85,57 +90,73 @@ class Lease:
         self.history = msgspec.structs.replace(self.history, record=record)
 
     def commit(self, tree: str, message: str, *parents: str) -> str:
-        """A commit of `tree` with the record as it stands, on the head (or on `parents`). Nothing is pushed."""
+        """A commit of `tree` with the record as it stands, on the head (or on `parents` too). Nothing is pushed."""
         whole = git.tree_with(self.host.repo, tree, self.history.files(self.task.folder))
         author = wording.agent_identity(self.agent.name)
-        above = parents or (self.head,)
+        above = parents if any(git.is_ancestor(self.host.repo, self.head, each) for each in parents) else ()
+        above = above or (*parents, self.head)
         return git.commit(self.host.repo, whole, above, message, author=author, when=self.host.timestamp())
 
     def push(self, commit: str, trajectory: bytes | None = None) -> Won | Lost:
         """Move the branch to `commit` and the trajectory with it, in one atomic push.
 
         Where people pushed onto the branch meanwhile, `commit` is merged with theirs first; `met` then names the files
-        that they changed.
+        that they changed. Lost says why the branch is not ours any more.
         """
-        also = self._trajectory(trajectory)
-        answer = self._advance(commit, self.head, also)
-        if isinstance(answer, Lost):
-            theirs = self._theirs()
-            if theirs is None:
+        also, old = self.with_trajectory(trajectory), self.head
+        for _ in range(MEETINGS):
+            answer = claims.advance(self.host.repo, self.host.hub.url, self.branch, commit, old, *also)
+            if isinstance(answer, Won):
+                self.pushed_at(answer.commit)
+                self.trajectory = also[0].new if also else self.trajectory
                 return answer
-            answer = self._advance(self._with_theirs(commit, theirs), theirs, also)
-        if isinstance(answer, Won):
-            self.head, self.pushed = answer.commit, time.monotonic()
-            self.trajectory = also[0].new if also else self.trajectory
-        return answer
+            theirs = self._there()
+            why = self._why_lost(theirs) if theirs else answer.reason
+            if theirs is None or why:
+                return Lost(why)
+            commit, old = self._with_theirs(commit, theirs), theirs
+        return Lost(f"{self.branch} keeps moving: look again")
 
-    def _advance(self, commit: str, old: str, also: tuple[git.Push, ...]) -> Won | Lost:
-        return claims.advance(self.host.repo, self.host.hub.url, self.branch, commit, old, *also)
+    def pushed_at(self, commit: str) -> None:
+        """The hub has `commit` of us now: the lease begins anew."""
+        self.head, self.pushed = commit, self.clock()
 
-    def _theirs(self) -> str | None:
-        """The head of the branch, where it is our last commit with somebody's work on top and the claim still ours."""
+    def _there(self) -> str | None:
+        """The head of the branch on the hub, fetched."""
         ref, url = claims.ref(self.branch), self.host.hub.url
-        there = git.remote_refs(self.host.repo, url, ref).get(ref)
-        if there is None:
-            return None
-        git.fetch(self.host.repo, url, f"+{ref}:refs/remotes/hub/heads/{self.branch}")
-        if not git.is_ancestor(self.host.repo, self.head, there):
-            return None
-        record = kept(self.host.repo, there, self.ref.task).record
-        entry = record.stages.get(self.ref.stage) if record else None
-        return there if entry is not None and entry.claim == self.entry.claim else None
+        there = claims.look(self.host.repo, url, ref).get(ref)
+        if there is not None:
+            git.fetch(self.host.repo, url, f"+{ref}:refs/remotes/hub/heads/{self.branch}")
+        return there
+
+    def _why_lost(self, there: str) -> str:
+        """Why the branch is not ours any more at `there`; nothing where it is our last commit with people's on top."""
+        now, ours = _entry_at(self.host.repo, there, self.ref), _entry_at(self.host.repo, self.head, self.ref)
+        lost = f"{self.branch} is no longer ours"
+        if now is None or ours is None:
+            return f"{lost}: it is at {there}, which is no claim"
+        if now.claim != ours.claim:
+            return f"{lost}: {now.agent} on {now.host} has taken it over"
+        if now.state != ours.state:
+            return f"{lost}: it is {now.state}"
+        return "" if git.is_ancestor(self.host.repo, self.head, there) else f"{lost}: somebody has rewritten it"
 
     def _with_theirs(self, commit: str, theirs: str) -> str:
-        """Our commit merged with people's. Where the two conflict theirs stands, and ours stays in the history."""
+        """Our commit merged with people's."""
         repo = self.host.repo
         changed = set(git.changed(repo, self.head, theirs)) - set(self.history.files(self.task.folder))
         self.met = tuple(sorted({*self.met, *changed}))
-        merged = git.merge(repo, commit, theirs)
-        tree = git.tree_of(repo, theirs) if merged.conflicts else merged.tree
         self.note("note", f"People pushed onto {self.branch}; their commits are kept: {', '.join(sorted(changed))}")
+        tree = with_theirs(repo, commit, theirs)
         return self.commit(tree, f"Take up what was pushed onto {self.branch}\n", commit, theirs)
 
-    def _trajectory(self, data: bytes | None) -> tuple[git.Push, ...]:
+    @property
+    def told(self) -> str:
+        """What the agent is to be told under this claim: why it was made. Nothing under a stage's first claim."""
+        return _told(self.history.updates, self.entry, self.ref.stage)
+
+    def with_trajectory(self, data: bytes | None) -> tuple[git.Push, ...]:
+        """What a push takes along so that another host can go on: the attempt's trajectory, where it may leave here."""
         if data is None or self.settings.policy.trajectories == "local":
             return ()
         repo = self.host.repo
@@ -145,6 +166,32 @@ class Lease:
         above = [self.trajectory] if self.trajectory else []
         made = git.commit(repo, tree, above, f"{self.ref.task}: {self.ref.stage}.{self.ref.attempt}\n")
         return (git.Push(f"refs/pullwright/{trajectory_name(self.ref)}", made, self.trajectory),)
+
+
+def with_theirs(repo: git.Repo, ours: str, theirs: str) -> str:
+    """The tree of two commits merged. Where they conflict `theirs` stands, path by path."""
+    merged = git.merge(repo, ours, theirs)
+    kept_ = {file.path: file for file in git.files(repo, theirs, *merged.conflicts)} if merged.conflicts else {}
+    lines = [
+        f"{kept_[path].mode} {kept_[path].blob}\t{path}" if path in kept_ else f"0 {'0' * 40}\t{path}"
+        for path in merged.conflicts
+    ]
+    return git.tree_from(repo, merged.tree, lines) if lines else merged.tree
+
+
+def _entry_at(repo: git.Repo, commit: str, ref: StageRef) -> Entry | None:
+    record = kept(repo, commit, ref.task).record
+    return record.stages.get(ref.stage) if record else None
+
+
+def _told(updates: tuple[Update, ...], entry: Entry, stage: Stage) -> str:
+    first = update_id(entry.claim, 0)
+    said = next((update.content for update in updates if update.id == first), "")
+    return said.partition(_goes_on(stage))[2]
+
+
+def _goes_on(stage: Stage) -> str:
+    return f" goes on with {stage}: "
 
 
 def trajectory_name(ref: StageRef) -> str:
@@ -183,6 +230,7 @@ def claim(
     """Claim a stage that nobody has: its branch is created by our commit, or somebody was first."""
     ref = StageRef(state.task.id, stage, attempt)
     work = None if state.reverted else state.work
+    first = () if work else (git.Push(claims.ref(work_branch(ref.task)), state.base, ""),)
     ground = claims.ground(host.repo, work or state.base, state.base, _last_base(state.record) if work else None)
     before = history.skipping(_before(host, settings, state), state.standing.skipped & set(state.stages) & state.done)
     frozen = before.record.request
@@ -190,10 +238,12 @@ def claim(
     lease = _lease(host, settings, state, ref, agent, before, entry, ground, ours)
     lease.note("status_change", f"{agent.name} ({agent.model}) takes {stage}, attempt {attempt}")
     made = lease.commit(ground.tree, wording.claim(ref, frozen.title, entry), *ground.head)
-    answer = claims.create(host.repo, host.hub.url, ref, made, None if work else state.base)
+    trajectory = lease.with_trajectory(b"")  # its ref keeps the attempt's number, whatever becomes of the branch
+    answer = claims.create(host.repo, host.hub.url, ref, made, *first, *trajectory)
     if isinstance(answer, Lost):
         return answer
-    lease.head = made
+    lease.pushed_at(made)
+    lease.trajectory = trajectory[0].new if trajectory else lease.trajectory
     return _still_wanted(lease, state) or lease
 
 
@@ -217,7 +267,7 @@ def _still_wanted(lease: Lease, state: TaskState) -> Lost | None:
     """Read the target's record again: a branch that is absent since its stage was just merged is not unclaimed."""
     host, ref = lease.host, lease.ref
     work, base = claims.ref(f"work/{ref.task}"), claims.ref(state.base_name)
-    now = git.remote_refs(host.repo, host.hub.url, work, base)
+    now = claims.look(host.repo, host.hub.url, work, base)
     if now.get(base) == state.base and now.get(work, state.base) == (state.work or state.base):
         return None
     wanted = [f"+{name}:refs/remotes/hub/{name.removeprefix('refs/')}" for name in (work, base) if name in now]
@@ -230,11 +280,13 @@ def _still_wanted(lease: Lease, state: TaskState) -> Lost | None:
 
 
 def reclaim(
-    host: Host, settings: Settings, state: TaskState, agent: Agent, why: str, ours: Mapping[str, str], *, counts: bool
-) -> Lease | Lost:
+    host: Host, settings: Settings, state: TaskState, agent: Agent, why: str, ours: Mapping[str, str], *, counts: bool,
+    gates_only: bool = False,
+) -> Lease | Lost:  # fmt: skip
     """A new claim on top of an open stage: rework, another agent, a take-over, or base merged in.
 
-    `counts`: it is one of the agent's reworks after a failure.
+    `why` is what the agent is told. `counts`: it is one of the agent's reworks after a failure. `gates_only`: what is
+    there is to be gated again; the entry says so by a `gated` commit while it is `working`.
     """
     stage = _open(state)
     old = stage.entry
@@ -244,17 +296,29 @@ def reclaim(
     entry = msgspec.structs.replace(
         _entry(host, agent, stage.ref.attempt, ground),
         started=old.started, steps=old.steps, tokens=old.tokens, cost=old.cost, progress=old.progress, reworks=reworks,
+        gated=(old.gated or stage.head) if gates_only else None,
     )  # fmt: skip
     before = kept(host.repo, stage.head, state.task.id)
     assert before.record is not None  # an open stage has its entry from there
     lease = _lease(host, settings, state, stage.ref, agent, History(before.record, before.updates), entry, ground, ours)
     lease.head = stage.head
-    lease.note("status_change", f"{agent.name} ({agent.model}) goes on with {stage.ref.stage}: {wording.one_line(why)}")
+    lease.note("status_change", f"{agent.name} ({agent.model}){_goes_on(stage.ref.stage)}{why}")
     made = lease.commit(
         ground.tree, wording.claim(stage.ref, before.record.request.title, entry, why=why), *ground.head
     )
     answer = lease.push(made)
     return lease if isinstance(answer, Won) else answer
+
+
+def take_over(host: Host, settings: Settings, state: TaskState, agent: Agent, ours: Mapping[str, str]) -> Lease | Lost:
+    """A new claim on top of one whose lease has expired; what that one had still to tell its agent is told."""
+    stage = _open(state)
+    trajectory = ours.get(trajectory_name(stage.ref), "")
+    heard = git.read(host.repo, trajectory, TRAJECTORY) if trajectory else None
+    untold = "" if stage.entry.claim.encode() in (heard or b"") else _told(state.updates, stage.entry, stage.ref.stage)
+    why = "\n\n".join(words for words in (f"the lease of {stage.entry.host} has expired", untold) if words)
+    gates_only = stage.entry.gated is not None
+    return reclaim(host, settings, state, agent, why, ours, counts=False, gates_only=gates_only)
 
 
 def _with_target(host: Host, state: TaskState, head: str) -> str:
@@ -267,17 +331,23 @@ def _with_target(host: Host, state: TaskState, head: str) -> str:
     return git.commit(host.repo, merged.tree, (head, state.work), f"Merge work/{state.task.id}\n")
 
 
-def again(host: Host, settings: Settings, state: TaskState, ours: Mapping[str, str]) -> Lease:
-    """Our own claim, found again after an interruption: nothing is pushed."""
+def again(host: Host, settings: Settings, state: TaskState, ours: Mapping[str, str]) -> Lease | Lost:
+    """Our own claim, found again after an interruption: nothing is pushed.
+
+    Lost where the branch has moved since it was looked at: another process of this host has gone on with it.
+    """
     stage = _open(state)
+    name = claims.ref(stage.branch)
+    if claims.look(host.repo, host.hub.url, name).get(name) != stage.head:
+        return Lost(f"{stage.branch} has moved: look again")
     found = kept(host.repo, stage.head, state.task.id)
     assert found.record is not None
     agent = next((agent for agent in settings.agents if agent.name == stage.entry.agent), settings.agents[0])
-    ground = Ground((stage.head,), git.tree_of(host.repo, stage.head), stage.entry.base)
-    lease = _lease(
-        host, settings, state, stage.ref, agent, History(found.record, found.updates), stage.entry, ground, ours
-    )
-    lease.head = stage.head
+    now = claims.ground(host.repo, stage.head, state.base, stage.entry.base)
+    ground = Ground((stage.head,), now.tree, stage.entry.base, now.conflicts, now.pending)
+    before = History(found.record, found.updates)
+    lease = _lease(host, settings, state, stage.ref, agent, before, stage.entry, ground, ours)
+    lease.pushed -= max(0.0, host.now().timestamp() - float(git.log(host.repo, stage.head, "%ct", "-1")[0]))
     return lease
 
 
@@ -331,7 +401,7 @@ def discard_work(host: Host, state: TaskState) -> None:
         claims.release(host.repo, host.hub.url, work_branch(state.task.id), state.work)
 
 
-def close(host: Host, state: TaskState, stage: OpenStage, said: tuple[Command, ...]) -> None:
+def close(host: Host, state: TaskState, stage: OpenStage, said: tuple[Command, ...]) -> Won | Lost:
     """Close an attempt by a commit on its branch, before the next attempt is claimed."""
     found = kept(host.repo, stage.head, state.task.id)
     assert found.record is not None
@@ -339,4 +409,4 @@ def close(host: Host, state: TaskState, stage: OpenStage, said: tuple[Command, .
     closed = history.heard(history.with_entry(History(found.record, found.updates), stage.ref.stage, entry), said)
     tree = git.tree_with(host.repo, git.tree_of(host.repo, stage.head), closed.files(state.task.folder))
     made = git.commit(host.repo, tree, (stage.head,), wording.closed(stage.ref), when=host.timestamp())
-    claims.advance(host.repo, host.hub.url, stage.branch, made, stage.head)
+    return claims.advance(host.repo, host.hub.url, stage.branch, made, stage.head)

@@ -12,6 +12,7 @@ from runner.claims import Lost
 from runner.errors import ToolError
 from runner.lease import Lease
 from runner.lifecycle import Stage
+from runner.pulse import Pulse
 from runner.record import Hold, HoldKind
 from runner.workspace import Workspace
 
@@ -36,10 +37,10 @@ def judge(lease: Lease, tree: str, summary: str, trajectory: bytes | None) -> st
         parents.append(lease.pending)
         lease.change(base=lease.pending)
     gated = lease.commit(tree, wording.work(lease.ref, lease.entry, summary), *parents)
-    verdicts = []
-    for verdict in gates.judge(bench(lease), case(lease, gated)):
+    with Pulse(lease):
+        verdicts = gates.judge(bench(lease), case(lease, gated))
+    for verdict in verdicts:
         lease.host.say(f"{lease.ref.task}  {lease.ref.stage}  gate {wording.gate_line(verdict.gate)}")
-        verdicts.append(verdict)
     lease.change(gated=gated, gates=tuple(verdict.gate for verdict in verdicts))
     failed = next((verdict for verdict in verdicts if not verdict.gate.passed), None)
     if failed is None:

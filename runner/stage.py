@@ -1,38 +1,21 @@
 """One stage on its branch: workspace, prompt, loop, gates, publish. Start reading at `work`."""
 
-import json
-from pathlib import Path
-from typing import NamedTuple
-
-import msgspec
-
 from runner import checks, gates, git, hooks, live, prompting, publish, workspace
 from runner.decide import spent
 from runner.errors import ToolError, UserError
-from runner.lease import TRAJECTORY, Lease, trajectory_name
+from runner.lease import Lease
 from runner.loop import Asked, Bounds, Exhausted, Failed, Finished, Outcome, Stopped, converse
 from runner.models import Message
+from runner.place import Place, bring_trajectory, lay_out, place_of, remember
 from runner.protocols.choice import choose
+from runner.pulse import Pulse
 from runner.state import TaskState
 from runner.task import Budget
 from runner.tools import Work, observation_cap, offered, toolbox
-from runner.trajectory import Entry as Turn
-from runner.trajectory import Ran, Started, Trajectory
+from runner.trajectory import Started, Trajectory
 from runner.workspace import Workspace
 
 DOCUMENTS = ("design.md", "test-report.md", "review.md")
-
-
-class Place(NamedTuple):
-    """Where one run of a stage keeps its things on this host."""
-
-    space: Workspace
-    trajectory: Path
-
-    @property
-    def mark(self) -> Path:
-        """Says for which claim the workspace was laid out, and how long the trajectory was then."""
-        return self.trajectory.with_name("laid-out.json")
 
 
 def work(lease: Lease, state: TaskState, feedback: str = "") -> str:
@@ -42,13 +25,18 @@ def work(lease: Lease, state: TaskState, feedback: str = "") -> str:
     that is down): the claim stays, and the next run goes on from the last step.
     """
     place = place_of(lease)
-    _bring_trajectory(lease, place.trajectory)
+    bring_trajectory(lease, place)
     with Trajectory.open(place.trajectory, watch=live.watcher(lease)) as trajectory:
-        _lay_out(lease, place)
-        _set_up(lease, place.space)
-        outcome = _converse(lease, state, place.space, trajectory, feedback)
+        lay_out(lease, place)
+        with Pulse(lease) as pulse:
+            _set_up(lease, place.space)
+            outcome = _converse(lease, state, place, trajectory, feedback, pulse)
         hooks.count(lease, trajectory)
-        return _conclude(lease, state, place, outcome)
+        head = lease.head
+        said = _conclude(lease, state, place, outcome)
+        if lease.head != head:
+            remember(lease, place)
+        return said
 
 
 def gate_again(lease: Lease) -> str:
@@ -56,56 +44,7 @@ def gate_again(lease: Lease) -> str:
     return publish.judge(lease, git.tree_of(lease.host.repo, lease.head), "The gates run on what is there.", None)
 
 
-def place_of(lease: Lease) -> Place:
-    """The workspace and the trajectory of a lease."""
-    host = lease.host
-    space = workspace.at(host.state / "workspaces", lease.agent.name, lease.task.id, lease.task.folder)
-    return Place(space, host.state / trajectory_name(lease.ref) / TRAJECTORY)
-
-
 # --- before the loop -----------------------------------------------------------------------------------------------
-
-
-def _bring_trajectory(lease: Lease, path: Path) -> None:
-    """Take up the pushed trajectory where this host has none, or has one that is not its continuation."""
-    if not lease.trajectory:
-        return
-    pushed = git.read(lease.host.repo, lease.trajectory, TRAJECTORY) or b""
-    here = path.read_bytes() if path.exists() else b""
-    if not here.startswith(pushed):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(pushed)
-
-
-def _lay_out(lease: Lease, place: Place) -> None:
-    """The workspace as the branch has it or, under the same claim, as the last step left it.
-
-    An interrupted command leaves nothing of itself: it runs again on what was there before it.
-    """
-    repo = lease.host.repo
-    tree = None
-    if _marked(place.mark, lease.entry.claim):
-        turns = _since(place)
-        tree = next((ran.snapshot for ran in reversed(turns) if ran.snapshot), None)
-        hooks.recall(lease, turns)
-    else:
-        size = place.trajectory.stat().st_size
-        place.mark.write_text(json.dumps({"claim": lease.entry.claim, "offset": size}))
-    if tree is None and lease.pending is not None:
-        tree = git.merge(repo, lease.head, lease.pending).tree  # with conflict markers: they are the agent's first work
-    publish.lay_out(lease, place.space, tree or lease.head)
-
-
-def _marked(mark: Path, claim: str) -> bool:
-    return mark.exists() and json.loads(mark.read_text())["claim"] == claim
-
-
-def _since(place: Place) -> list[Ran]:
-    """The calls that have run since the workspace was laid out for this claim."""
-    offset = json.loads(place.mark.read_text())["offset"]
-    lines = place.trajectory.read_bytes()[offset:].splitlines()
-    decoder = msgspec.json.Decoder(Turn)
-    return [turn for line in lines if isinstance(turn := decoder.decode(line), Ran)]
 
 
 def _set_up(lease: Lease, space: Workspace) -> None:
@@ -149,7 +88,9 @@ def _opening(lease: Lease, feedback: str, context: int) -> tuple[Message, ...]:
 # --- the loop ------------------------------------------------------------------------------------------------------
 
 
-def _converse(lease: Lease, state: TaskState, space: Workspace, trajectory: Trajectory, feedback: str) -> Outcome:
+def _converse(
+    lease: Lease, state: TaskState, place: Place, trajectory: Trajectory, feedback: str, pulse: Pulse
+) -> Outcome:
     """Talk until an outcome. Another model than before starts a new segment, with the feedback in its prompt."""
     agent = lease.agent
     model = lease.host.model(agent, lease.ref.stage)
@@ -158,21 +99,24 @@ def _converse(lease: Lease, state: TaskState, space: Workspace, trajectory: Traj
     protocol = choose(agent.protocol, abilities, agent.model)
     opening = _opening(lease, feedback, context)
     begun = trajectory.segment
+    if begun is None or begun.model != model.name:
+        remember(lease, place, opened=True)
     if begun is not None and begun.model != model.name:
         trajectory.append(Started(model.name, protocol, opening, opening=len(opening), why=f"{agent.name} goes on"))
-    same = begun is not None and begun.model == model.name
-    around = hooks.Hooks(lease, space, trajectory, feedback if same else "")
+    mark = place.mark(lease.entry.claim)
+    in_prompt = mark is not None and mark.opened
+    around = hooks.Hooks(lease, place.space, trajectory, "" if in_prompt else feedback, lambda: remember(lease, place))
     names = offered(lease.ref.stage, agent.tools)
     seeds = prompting.seeds(_documents(lease), lease.history.record.request)
     return converse(
         model,
         protocol,
-        toolbox(names, _tool_work(lease, space, context)),
+        toolbox(names, _tool_work(lease, place.space, context)),
         trajectory,
         opening,
         _bounds(lease, state, trajectory, context),
-        before_step=around.before,
-        after_step=around.after,
+        before_step=pulse.at_rest(around.before),
+        after_step=pulse.at_rest(around.after),
         seeds=tuple(seed for seed in seeds if seed.call.name in names),
     )
 
@@ -184,7 +128,7 @@ def _tool_work(lease: Lease, space: Workspace, context: int) -> Work:
         journal=hooks.journal(lease),
         env={"PYTHONDONTWRITEBYTECODE": "1"},
         path=("/workspace/venv/bin",),
-        network="open" if lease.settings.policy.network == "open" else "none",
+        network=lease.settings.policy.network,
         cap=observation_cap(context),
     )
 

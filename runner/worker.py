@@ -81,7 +81,7 @@ def run(
     while (step := desk.choose(view)) is not None:
         yield step
         answer = desk.act(view, step)
-        if isinstance(answer, Refused):
+        if isinstance(answer, Refused) and step.state.task.id in desk.passed:
             yield Step(step.state, Hold(answer.reason, ""))
         if once:
             break
@@ -153,9 +153,11 @@ class _Desk:
                 self.faults[id] = error
                 self.passed.add(id)
                 return None
-        if isinstance(answer, Lost):
+        if isinstance(answer, Lost) or (isinstance(answer, Refused) and answer.kind == "moved"):
             self.lost[id] = self.lost.get(id, 0) + 1
-        if isinstance(answer, Refused) or self.lost.get(id, 0) > 3:
+        else:
+            self.lost.pop(id, None)
+        if (isinstance(answer, Refused) and answer.kind != "moved") or self.lost.get(id, 0) > 3:
             self.passed.add(id)
         self.host.say(f"{id}  {answer if isinstance(answer, str) else answer.reason}")
         return answer
@@ -213,14 +215,13 @@ def act(host: Host, view: View, step: Step) -> str | Lost | Refused:
     state, settings, ours = step.state, view.settings, view.refs.ours
     match step.action:
         case Claim(wanted, attempt, agent):
-            _clear(host, state)
-            return _worked(lease.claim(host, settings, state, agent, wanted, attempt, ours), state, "")
+            return _clear(host, state) or _worked(
+                lease.claim(host, settings, state, agent, wanted, attempt, ours), state, ""
+            )
         case Resume(takeover=False):
-            return stage.work(lease.again(host, settings, state, ours), state)
+            return _resumed(lease.again(host, settings, state, ours), state)
         case Resume(takeover=True):
-            why = f"the lease of {_open(state).entry.host} has expired"
-            agent = _present(view, state)
-            return _worked(lease.reclaim(host, settings, state, agent, why, ours, counts=False), state, why)
+            return _resumed(lease.take_over(host, settings, state, _present(view, state), ours), state)
         case Rework(said, findings):
             words = _feedback([(command.who, command.text) for command in said], findings)
             taken = lease.reclaim(host, settings, state, _present(view, state), words, ours, counts=not said)
@@ -230,8 +231,10 @@ def act(host: Host, view: View, step: Step) -> str | Lost | Refused:
             return _worked(taken, state, findings)
         case Propose(merge_base):
             why = "base has moved" if merge_base else "the branch has changed since the gates ran"
-            taken = lease.reclaim(host, settings, state, _present(view, state), why, ours, counts=False)
-            return _regated(taken, state)
+            agent = _present(view, state)
+            return _regated(
+                lease.reclaim(host, settings, state, agent, why, ours, counts=False, gates_only=True), state
+            )
         case Merge():
             return merge(host, view, state)
         case Hold(reason, _) | Nothing(reason):
@@ -241,13 +244,23 @@ def act(host: Host, view: View, step: Step) -> str | Lost | Refused:
     return "complete"
 
 
-def _clear(host: Host, state: TaskState) -> None:
+def _clear(host: Host, state: TaskState) -> Lost | None:
     """What must be out of the way before another attempt: an attempt that ends, a task branch that was reverted."""
     old = state.open or state.superseded
     if old is not None:
-        lease.close(host, state, old, state.commands)
+        closed = lease.close(host, state, old, state.commands)
+        if isinstance(closed, Lost):
+            return closed
     if state.reverted is not None:
         lease.discard_work(host, state)
+    return None
+
+
+def _resumed(taken: Lease | Lost, state: TaskState) -> str | Lost:
+    """Go on with what a claim was made for: a `working` entry that names a `gated` commit wants its gates run again."""
+    if isinstance(taken, Lost) or not taken.entry.gated:
+        return _worked(taken, state, "" if isinstance(taken, Lost) else taken.told)
+    return _regated(taken, state)
 
 
 def _worked(taken: Lease | Lost, state: TaskState, feedback: str) -> str | Lost:

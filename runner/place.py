@@ -1,0 +1,127 @@
+"""Where one run of a stage keeps its things on this host, and what a run that was interrupted finds there again.
+
+An interrupted command leaves nothing of itself: it runs again on what was there before it.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from runner import git, hooks, publish, workspace
+from runner.lease import TRAJECTORY, Lease, trajectory_name, with_theirs
+from runner.trajectory import Entry as Turn
+from runner.trajectory import Ran
+from runner.workspace import Workspace
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """For which `claim` the workspace was laid out, of which `head`, and how long the trajectory was (`offset`, bytes).
+
+    `pending` is the base commit whose conflicts were laid out with it, `met` what people had changed meanwhile.
+    `opened`: the conversation was begun under this claim, so that its prompt says what the agent was to be told.
+    """
+
+    claim: str
+    head: str
+    offset: int
+    pending: str | None = None
+    conflicts: tuple[str, ...] = ()
+    met: tuple[str, ...] = ()
+    opened: bool = False
+
+
+class Place(NamedTuple):
+    """The workspace and the trajectory of a lease."""
+
+    space: Workspace
+    trajectory: Path
+
+    @property
+    def path(self) -> Path:
+        """Where the mark lies."""
+        return self.trajectory.with_name("laid-out.json")
+
+    def mark(self, claim: str | None = None) -> Mark | None:
+        """The mark, if there is one (of `claim`)."""
+        try:
+            found = msgspec.json.decode(self.path.read_bytes(), type=Mark)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+        return found if claim in (None, found.claim) else None
+
+
+def place_of(lease: Lease) -> Place:
+    """Where a lease has its workspace and its trajectory."""
+    host = lease.host
+    space = workspace.at(host.state / "workspaces", lease.agent.name, lease.task.id, lease.task.folder)
+    return Place(space, host.state / trajectory_name(lease.ref) / TRAJECTORY)
+
+
+def remember(lease: Lease, place: Place, *, opened: bool = False) -> None:
+    """Mark that up to here the workspace, the branch and the trajectory say the same."""
+    before = place.mark(lease.entry.claim)
+    size = place.trajectory.stat().st_size
+    opened = opened or (before is not None and before.opened)
+    mark = Mark(lease.entry.claim, lease.head, size, lease.pending, lease.conflicts, lease.met, opened)
+    scratch = place.path.with_suffix(".tmp")
+    scratch.write_bytes(msgspec.json.encode(mark))
+    scratch.replace(place.path)
+
+
+def bring_trajectory(lease: Lease, place: Place) -> None:
+    """Take up the pushed trajectory where this host has none, or has one that is not its continuation."""
+    pushed = git.read(lease.host.repo, lease.trajectory, TRAJECTORY) if lease.trajectory else None
+    here = place.trajectory.read_bytes() if place.trajectory.exists() else b""
+    if not here.startswith(pushed or b""):
+        place.path.unlink(missing_ok=True)  # what was laid out here is of another history
+        place.trajectory.write_bytes(pushed or b"")
+
+
+def lay_out(lease: Lease, place: Place) -> None:
+    """The workspace as the branch has it, with what steps that no push has carried yet left there."""
+    mark = place.mark()
+    turns = _since(place, mark) if mark else []
+    if mark is None or mark.claim != lease.entry.claim:
+        snapshot = _snapshot(turns)
+        tree = _on_branch(lease, mark, snapshot) if mark and snapshot else _start(lease)
+        publish.lay_out(lease, place.space, tree)
+        remember(lease, place)
+        return
+    lease.pending, lease.conflicts, lease.met = mark.pending, mark.conflicts, mark.met
+    hooks.recall(lease, turns)
+    snapshot = _snapshot(turns) or _start(lease, mark.head)
+    publish.lay_out(lease, place.space, _on_branch(lease, mark, snapshot))
+    if lease.head != mark.head:
+        remember(lease, place)
+
+
+def _since(place: Place, mark: Mark) -> list[Ran]:
+    """The calls that have run since the mark was made."""
+    decoder = msgspec.json.Decoder(Turn)
+    lines = place.trajectory.read_bytes()[mark.offset :].splitlines()
+    return [turn for line in lines if isinstance(turn := decoder.decode(line), Ran)]
+
+
+def _snapshot(turns: list[Ran]) -> str | None:
+    return next((ran.snapshot for ran in reversed(turns) if ran.snapshot), None)
+
+
+def _start(lease: Lease, head: str | None = None) -> str:
+    """A head's tree; where base conflicts with it, with conflict markers: they are the agent's first work."""
+    head = head or lease.head
+    if lease.pending is None:
+        return git.tree_of(lease.host.repo, head)
+    return git.merge(lease.host.repo, head, lease.pending).tree
+
+
+def _on_branch(lease: Lease, mark: Mark, tree: str) -> str:
+    """`tree`, made on the mark's head, with what has come to the branch since; `met` names what people changed."""
+    repo = lease.host.repo
+    if lease.head == mark.head:
+        return tree
+    made = git.commit(repo, tree, (mark.head,), "The workspace\n")
+    merged = with_theirs(repo, made, lease.head)
+    changed = set(git.changed(repo, tree, merged)) - set(lease.history.files(lease.task.folder))
+    lease.met = tuple(sorted({*lease.met, *changed}))
+    return merged
