@@ -82,7 +82,10 @@ import socket
 socket.socket(socket.AF_UNIX).connect("\\0{socket}")
 """
 TUNNEL = "exec 3<>/dev/tcp/127.0.0.1/3128; printf 'CONNECT 127.0.0.1:{port} HTTP/1.1\\r\\n\\r\\n' >&3; cat <&3"
-INDEX = "python3 -m pip download -q --no-deps --retries 0 --timeout 2 --index-url http://127.0.0.1:{port}/simple walled"
+PIP = "python3 -m pip download -q --no-deps --retries 0 --timeout 2"
+LINE = f"echo '--index-url http://127.0.0.1:{{port}}/simple' > r.txt; echo walled >> r.txt; {PIP} -r r.txt"
+OWN = "printf '[global]\\nindex-url = http://127.0.0.1:{port}/\\n' > pip.conf"
+INDEX = f"{OWN}; PIP_CONFIG_FILE=pip.conf {PIP} walled"
 
 ATTACKS = (
     Attack(30, "host-tcp", "exec 3<>/dev/tcp/127.0.0.1/{port}; cat <&3", _heard, with_network, _listening),
@@ -110,5 +113,6 @@ ATTACKS = (
         _listening,
         network="registry",
     ),
+    Attack(82, "requirements-line", LINE, _heard, with_network, _listening, network="registry"),
     Attack(84, "own-index", INDEX, _heard, with_network, _listening, network="registry"),
 )

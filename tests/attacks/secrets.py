@@ -41,7 +41,7 @@ def _into_a_file(scene: Scene, command: Command) -> Result:
     return Result("exited", 0, log.read_bytes(), 0.0)
 
 
-MARK = f"for d in /tmp $HOME /dev/shm; do echo {CANARY} > $d/mark; done"
+MARK = f"mkdir -p $HOME/.cache/pip; for d in /tmp $HOME $HOME/.cache/pip /dev/shm; do echo {CANARY} > $d/mark; done"
 
 
 def _another_task_before(scene: Scene) -> Prepared:
@@ -123,6 +123,7 @@ ATTACKS = (
         on_the_host,
         _startup_file,
     ),
+    Attack(85, "cache", "cat $HOME/.cache/pip/mark", LEAKED, _in_the_same_sandbox, _another_task_before),
     Attack(
         89,
         "cross-task",
