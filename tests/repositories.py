@@ -104,21 +104,21 @@ def settings(*agents: Mapping[str, Any], review: Mapping[str, str] | None = None
 AUTO = dict.fromkeys(("design", "build", "test", "review", "complete"), "auto")
 
 
-def story(task: str = TASK, word: str = "goodbye") -> Story:
-    """A competent agent's calls, stage by stage, for a task that adds a line to the greeting."""
+def story(task: str = TASK, word: str = "goodbye", file: str = "greeting.txt") -> Story:
+    """A competent agent's calls, stage by stage, for a task that adds the line `word` to `file`."""
     folder = f"tasks/{task}"
-    report = f"# Tests\n\ngreeting.txt says {word}: `sh tests/{word}.sh` ends with exit 0.\n"
+    report = f"# Tests\n\n{file} says {word}: `sh tests/{word}.sh` ends with exit 0.\n"
     return {
         "design": [_write(f"{folder}/design.md", DESIGN), _finish("A second line is added.")],
-        "build": [("bash", {"command": f"echo {word} >> greeting.txt"}), _finish("The line is there.")],
+        "build": [("bash", {"command": f"echo {word} >> {file}"}), _finish("The line is there.")],
         "test": [
-            _write(f"tests/{word}.sh", f"grep -q {word} greeting.txt\n"),
+            _write(f"tests/{word}.sh", f"grep -q {word} {file}\n"),
             _write(f"{folder}/test-report.md", report),
             _finish("One new test."),
         ],
         "review": [_write(f"{folder}/review.md", "No findings.\n"), _finish("Nothing to mend.")],
         "complete": [
-            _write(f"{folder}/summary.md", "# Summary\n\nIt is done.\n\nResult: greeting.txt\n"),
+            _write(f"{folder}/summary.md", f"# Summary\n\nIt is done.\n\nResult: {file}\n"),
             _finish("Done."),
         ],
     }

@@ -228,7 +228,7 @@ def test_a_hub_with_main_checked_out_keeps_its_checkout_and_the_command_is_named
     said = pullwright(here, "review", "greet", "--approve")
     assert said.status == 1
     assert "main does not take direct pushes" in said.err
-    assert "git merge --no-ff agents/greet/complete" in said.err
+    assert "git fetch && git merge --no-ff origin/agents/greet/complete" in said.err
     assert git(waiting, "status", "--porcelain") == ""
     git(waiting, "merge", "-q", "--no-ff", "--no-edit", "agents/greet/complete")
     assert "complete  done" in right(pullwright(here, "run"))
