@@ -29,6 +29,8 @@ def new_task(folder: Path, title: str, *, commit: bool, slug: str | None, **give
         raise UserError(f"there is a task {id} already: {clash}", "give another one: --id SLUG")
     data = _yaml(title, given)
     parse_task(path, data)
+    site = site_at(folder)
+    base = base_branch(site)
     if commit:
         checkout.require_identity(clone.work_tree)
     target = clone.work_tree / path
@@ -40,7 +42,7 @@ def new_task(folder: Path, title: str, *, commit: bool, slug: str | None, **give
         return
     checkout.commit(clone.work_tree, f"Task: {title}", path)
     yield f"wrote and committed {path}"
-    yield _after_commit(site_at(folder), clone.work_tree, id)
+    yield _after_commit(site, clone.work_tree, base, id)
 
 
 def slug_of(title: str) -> str:
@@ -74,9 +76,10 @@ def _yaml(title: str, given: dict[str, Any]) -> bytes:
     return yamldoc.dump({key: value for key, value in values.items() if value is not None})
 
 
-def _after_commit(site: Site, top: Path, id: str) -> str:
-    base = base_branch(site)
+def _after_commit(site: Site, top: Path, base: str, id: str) -> str:
     here = checkout.branch(top)
+    if not (top / "agents.yaml").exists():
+        return "next: pullwright init"
     if here != base:
         return f"next: merge {here or 'this detached HEAD'} into {base}; a task counts once it is there"
     if site.hub.own is None:

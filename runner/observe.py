@@ -89,7 +89,11 @@ def fetch_refs(site: Site) -> Refs:
         ours = {name.removeprefix(OURS): oid for name, oid in git.refs(site.repo, OURS).items()}
     name = base_branch(site)
     if name not in branches:
-        raise UserError(f"the hub {site.hub.url} has no branch {name}", "push it there, or set `base:` in agents.yaml")
+        first = "commit something on it" if site.hub.own else f"git push origin {name}"
+        raise UserError(
+            f"the hub {site.hub.url} has no branch {name} with a commit on it",
+            f"{first}; another base branch is named by `base:` in agents.yaml",
+        )
     return Refs(branches[name], name, branches, ours)
 
 
