@@ -5,6 +5,7 @@ fsmonitor or configuration of a user or of an agent is in force (docs/sandbox.md
 Refs move by `git push` and `git update-ref` alone: both compare and swap, which library calls do not.
 """
 
+import contextlib
 import os
 import re
 import subprocess
@@ -180,10 +181,13 @@ def require_git() -> None:
 
 
 def init_bare(path: Path) -> Repo:
-    """The bare repository at `path`, made if it is not there."""
+    """The bare repository at `path`, made if it is not there: as a whole, whoever else makes it or is killed at it."""
     if not (path / "HEAD").exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        git(None, "init", "--quiet", "--bare", "--template=", str(path))
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as scratch:
+            git(None, "init", "--quiet", "--bare", "--template=", f"{scratch}/repo")
+            with contextlib.suppress(OSError):  # somebody else's is there: a folder that is not empty stays
+                Path(scratch, "repo").rename(path)
     (path / "info").mkdir(exist_ok=True)
     _write(path / "info" / "exclude", UNWANTED)
     _write(path / "info" / "attributes", AS_COMMITTED)
