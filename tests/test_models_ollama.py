@@ -417,8 +417,11 @@ def test_a_pull_that_does_not_end_in_success_failed(lines):
         pull("gemma3:4b", server.url)
 
 
-def test_importing_the_model_imports_no_http_client():
-    code = "import sys, runner.models.ollama; print([m for m in ('httpx', 'ollama', 'openai') if m in sys.modules])"
+@pytest.mark.parametrize(
+    "module", ["models.ollama", "models.openai", "models.scripted", "protocols", "models.ollama_pull"]
+)
+def test_importing_a_model_imports_no_client(module):
+    code = f"import sys, runner.{module}; print([m for m in ('httpx', 'ollama', 'openai') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 
