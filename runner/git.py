@@ -74,7 +74,7 @@ class Unreachable(GitError, UserError):
 
     def __init__(self, url: str, error: GitError) -> None:
         said = error.stderr.strip()
-        UserError.__init__(self, f"the hub {url} cannot be reached: {said}", "run it again when git ls-remote works there")
+        UserError.__init__(self, f"the hub {url} cannot be reached: {said}", "run it again when it can: git ls-remote")
         self.status, self.stderr = error.status, error.stderr
 
 
