@@ -13,10 +13,11 @@ import msgspec
 from runner import git
 from runner.errors import UserError
 from runner.lifecycle import Stage
-from runner.task import Budget
+from runner.task import Budget, TaskFile, digest
 
 Verb = Literal[
-    "pause", "resume", "cancel", "retry", "assign", "comment", "reject", "answer", "set-status", "set-budget"
+    "pause", "resume", "cancel", "retry", "assign", "comment", "reject", "answer", "set-status", "set-budget",
+    "accept", "withdraw",
 ]  # fmt: skip
 
 
@@ -42,12 +43,27 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return str(self.args.get("text", ""))
 
 
+class Accepted(msgspec.Struct, frozen=True):
+    """An issue that somebody accepted as a task: the frozen request, by whom, when, where it came from.
+
+    `text` is the fingerprint of what the issue said then, `acts` are the ids of all acts by which it was accepted.
+    """
+
+    request: TaskFile
+    by: str
+    at: str
+    source: str
+    text: str
+    acts: frozenset[str] = frozenset()
+
+
 class Standing(msgspec.Struct, frozen=True):
     """What the commands so far amount to.
 
     `kept` and `adopted` are digests of changed task files: the old text stays in force, or the new one is taken.
     `restarted` are commits that reverted the task and after which it shall begin anew. `floors` say above which
-    attempt a stage's work counts, `skipped` which stages count as done though nobody did them.
+    attempt a stage's work counts, `skipped` which stages count as done though nobody did them. `accepted` is the task
+    of an issue, `withdrawn` why it is not accepted any more.
     """
 
     paused: bool = False
@@ -59,6 +75,8 @@ class Standing(msgspec.Struct, frozen=True):
     restarted: frozenset[str] = frozenset()
     floors: Mapping[Stage, int] = {}
     skipped: frozenset[Stage] = frozenset()
+    accepted: Accepted | None = None
+    withdrawn: str | None = None
 
 
 def ref_of(task: str) -> str:
@@ -100,10 +118,27 @@ def _effect(now: Standing, command: Command) -> dict[str, Any]:
                 return {"budget": msgspec.convert(budget, Budget)}
             except msgspec.ValidationError:
                 return {}
+        case "accept", args:
+            return _accepted(now, command.at, args)
+        case "withdraw", args:
+            return {"withdrawn": str(args.get("why", "it is not accepted any more"))}
         case "set-status", {"status": str(status)} if status in tuple(Stage):
             return _moved(now, Stage(status), command.args.get("above"))
         case _:
             return {}
+
+
+def _accepted(now: Standing, at: str, args: dict[str, Any]) -> dict[str, Any]:
+    """`accept`: the issue is a task with this request; accepted anew, the new text takes the place of the old."""
+    before = now.accepted.acts if now.accepted else frozenset()
+    acts = before | {str(args.get("act"))}
+    try:
+        fields = {key: args.get(key) for key in ("request", "by", "source", "text")}
+        found = msgspec.convert({**fields, "at": at, "acts": acts}, Accepted)
+    except msgspec.ValidationError:
+        return {}
+    adopted = now.adopted | {digest(found.request)} if now.accepted else now.adopted
+    return {"accepted": found, "withdrawn": None, "adopted": adopted}
 
 
 def _moved(now: Standing, to: Stage, above: object) -> dict[str, Any]:

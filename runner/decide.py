@@ -107,6 +107,7 @@ def way_out(task: str, reason: str) -> str:
         "reverted": f"pullwright retry {task}",
         "needs input": f'pullwright answer {task} "…"',
         "budget": f"give the task a larger budget in its file, then pullwright retry {task}",
+        "withdrawn": "put the label on the issue again: what it says then counts",
         "task changed": f"pullwright resume {task} keeps the old text, pullwright retry {task} takes the new",
         "task removed": f"put the file back, or pullwright cancel {task}",
     }.get(kind, f"pullwright retry {task}")

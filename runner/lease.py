@@ -208,7 +208,7 @@ def freeze(task: Task, accepted_by: str, policy: Policy) -> Request:
         body=asked.description,
         sha256=digest(asked),
         accepted_by=accepted_by,
-        source=task.path,
+        source=task.source or task.path,
         complexity=asked.complexity if asked.complexity is not None else policy.default_complexity,
         complexity_reason="the task names it" if named else "the task names none: policy.default_complexity",
         stages=asked.stages,
@@ -256,7 +256,8 @@ def _before(host: Host, settings: Settings, state: TaskState) -> History:
     fresh = state.record is None or state.reverted is not None or digest(state.task.request) in state.standing.adopted
     if state.record is not None and not fresh:
         return History(state.record, state.updates)
-    frozen = freeze(state.task, accepted_by(host.repo, state.base, state.task.path), settings.policy)
+    by = state.task.accepted_by or accepted_by(host.repo, state.base, state.task.path)
+    frozen = freeze(state.task, by, settings.policy)
     if state.record is None:
         return history.begin(frozen)
     before = History(state.record, state.updates)

@@ -1,5 +1,6 @@
 """One look at the hub: fetch, read the settings and the tasks of base, and where each task stands."""
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from runner.task import Task, TaskFile
 
 HEADS = "refs/remotes/hub/heads/"
 OURS = "refs/remotes/hub/pullwright/"
+ISSUE = re.compile(r"issue-[1-9][0-9]*")
 REFSPECS = (f"+refs/heads/*:{HEADS}*", f"+refs/pullwright/*:{OURS}*")
 
 
@@ -62,7 +64,9 @@ def observe(site: Site) -> View:
     refs = fetch_refs(site)
     settings = read_settings(site.repo, refs.base)
     found = backlog.read(site.repo, refs.base)
-    ordered = order(found.tasks, created_at(site.repo, refs.base))
+    from_issues = accepted(site.repo, refs)
+    created = created_at(site.repo, refs.base) | {task.id: at for task, at in from_issues}
+    ordered = order((*found.tasks, *(task for task, _ in from_issues)), created)
     reverted = reverted_at(site.repo, refs.base)
     states = [task_state(site, refs, settings, task, reverted.get(task.id)) for task in ordered]
     children = families(site, refs, settings, states)
@@ -70,6 +74,19 @@ def observe(site: Site) -> View:
     states += [child for parent in children.values() for child in _with_waits(parent)]
     known = {state.task.id for state in states} | {_stem(problem.path) for problem in found.problems}
     return View(refs, settings, found, (*states, *removed(site.repo, refs, known)))
+
+
+def accepted(repo: git.Repo, refs: Refs) -> list[tuple[Task, str]]:
+    """The tasks that issues became, each with when; a command on the task's own ref says so, and what was asked."""
+    found = []
+    for name, oid in refs.ours.items():
+        id = name.removeprefix("commands/tasks/")
+        if ISSUE.fullmatch(id) and id != name:
+            given = commands.standing(commands.read(repo, oid)).accepted
+            if given is not None:
+                path = f"tasks/{id}.yaml"  # where its record belongs; no such file is made
+                found.append((Task(id, path, given.request, "", given.source, given.by), given.at))
+    return found
 
 
 def _stem(path: str) -> str:

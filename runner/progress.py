@@ -80,6 +80,8 @@ def _trouble(state: TaskState) -> str | None:
     """A hold that no branch carries: the work was reverted, or the text is no longer what was accepted."""
     if state.reverted is not None and state.reverted not in state.standing.restarted:
         return "reverted"
+    if state.standing.withdrawn is not None:
+        return f"withdrawn: {state.standing.withdrawn}"
     if state.frozen is None:
         return None
     now = digest(state.task.request)

@@ -45,13 +45,16 @@ class TaskFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 class Task(msgspec.Struct, frozen=True):
     """A task with its place: `path` of the YAML in the repository, `folder` of its record.
 
-    `kept_in` is the folder where a record was found, in case the YAML has moved since.
+    `kept_in` is the folder where a record was found, in case the YAML has moved since. `source` and `accepted_by` are
+    those of a task that has no file: an issue's address, and who made it a task.
     """
 
     id: str
     path: str
     request: TaskFile
     kept_in: str = ""
+    source: str = ""
+    accepted_by: str = ""
 
     @property
     def folder(self) -> str:

@@ -126,8 +126,8 @@ class Shown(msgspec.Struct, frozen=True):
 
     `note` is the one comment on its issue, `label` the stage that it stands at or `held`. `proposal` is to be opened
     with `marks` at its head; `replies` are answers to threads, by the remark's id; `gone` are branches whose proposals
-    end here; `taken` are remarks that were just taken up. `refused` takes the label off again, `done`
-    closes the issue.
+    end here; `taken` are remarks that were just taken up. `accepted`: its issue has just become a
+    task; `refused` takes the label off again; `done` closes the issue.
     """
 
     task: str
@@ -139,6 +139,7 @@ class Shown(msgspec.Struct, frozen=True):
     replies: tuple[tuple[Remark, str], ...] = ()
     gone: tuple[str, ...] = ()
     taken: tuple[Remark, ...] = ()
+    accepted: bool = False
     refused: bool = False
     done: bool = False
 

@@ -1,0 +1,121 @@
+"""GitHub: stages are pull requests, issues are tasks, reviews are work. Start reading at `GitHub`."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+from runner.credentials import Credentials
+from runner.forge import Heard, Merged, Proposal, Refused, Shown, Watched
+from runner.forge.github_client import Client
+from runner.forge.github_proposals import Proposals
+from runner.forge.github_show import LABELS, Show
+from runner.forge.github_talk import Talk
+from runner.git import Identity
+from runner.lifecycle import StageRef
+
+JOB = 41898282
+"""The account `github-actions[bot]` on github.com, as which a job's own token acts: it may not ask who it is."""
+
+
+class GitHub:
+    """One repository. `identities` are the ids of our accounts beside the one whose token this is."""
+
+    name = "github"
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        identities: Sequence[int] = (),
+        label: str = "pullwright",
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.credentials = credentials
+        self.identities = frozenset(identities)
+        self.task_label = label
+        self.client = Client(credentials, clock, sleep)
+        self.proposals = Proposals(self.client, lambda: self.ours)
+        self.talk = Talk(self.client, self.proposals, lambda: self.ours, label)
+        self.screen = Show(self.client, lambda: self.ours)
+        self._shown: dict[str, Shown] = {}
+
+    @cached_property
+    def ours(self) -> frozenset[int]:
+        """The ids of our accounts, the present one among them."""
+        return self.identities | {self._me()}
+
+    def _me(self) -> int:
+        if self.credentials.kind == "job":
+            return JOB
+        if self.credentials.kind == "app":
+            slug = self.credentials.as_app("GET", "/app")["slug"]
+            return int(self.client.get(f"/users/{slug}[bot]")["id"])
+        return int(self.client.get("/user")["id"])
+
+    def open(self, proposal: Proposal) -> str:
+        """The proposal's pull request; returns its address."""
+        return str(self.proposals.open(proposal)["html_url"])
+
+    def closed(self, ref: StageRef, branch: str) -> bool:
+        """Whether its pull request was closed without a merge."""
+        found = self.proposals.of(branch)
+        return bool(found) and all(each["state"] == "closed" and not each["merged_at"] for each in found)
+
+    def merge(self, proposal: Proposal, message: str, by: Identity | None = None) -> Merged | Refused:
+        """Merge by GitHub, which keeps the branch's rules. A person's approval is given there, with their account."""
+        return self.proposals.merge(proposal, message)
+
+    def hear(self, watched: Sequence[Watched]) -> Heard:
+        """What people said and did."""
+        return self.talk.hear(watched)
+
+    def show(self, shown: Shown) -> None:
+        """Make issue and pull request look like this; nothing is asked where that was shown before."""
+        for remark in shown.taken:
+            if remark.kind == "comment":
+                self.screen.eyes(f"issues/comments/{remark.id.removeprefix('github:')}")
+        if self._shown.get(shown.task) == shown:
+            return
+        number = int(shown.task.removeprefix("issue-")) if shown.task.startswith("issue-") else None
+        for branch in shown.gone:
+            self.proposals.close(branch)
+        if shown.proposal is not None:
+            self._propose(shown, shown.proposal)
+        if number is not None:
+            self._issue(number, shown)
+        self._shown[shown.task] = shown
+
+    def _propose(self, shown: Shown, proposal: Proposal) -> None:
+        pull = self.proposals.open(proposal)
+        if pull["state"] != "open":
+            return
+        self.screen.mark(proposal.head, shown.marks, pull["html_url"])
+        self.screen.label(pull["number"], [f"{LABELS}{shown.label}"] if shown.label else [])
+        have = [each["login"] for each in pull["requested_reviewers"] or []]
+        if not have:
+            wanted = [name for name in shown.reviewers if name != pull["user"]["login"]]
+            self.screen.reviewers(pull["number"], wanted, have)
+        for remark, text in shown.replies:
+            self.screen.reply(pull["number"], remark, text)
+
+    def _issue(self, number: int, shown: Shown) -> None:
+        if shown.refused:
+            self.screen.note(number, "task", shown.note, now=True)
+            self.screen.unlabel(number, self.task_label)
+            return
+        if shown.note:
+            self.screen.note(number, "task", shown.note, now=shown.done)
+        if shown.accepted:
+            self.screen.eyes(f"issues/{number}")
+        if shown.label:
+            self.screen.label(number, [f"{LABELS}{shown.label}"])
+        if shown.done:
+            self.screen.close_issue(number)
+
+    def turn_away(self, number: int, why: str) -> None:
+        """One comment on a pull request that is not ours."""
+        self.screen.note(number, "stranger", why, now=True)
+
+    def settle(self) -> None:
+        """Notes that had to wait."""
+        self.screen.settle()

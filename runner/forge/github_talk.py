@@ -1,0 +1,178 @@
+"""What people say and do on GitHub: labels on issues, comments, reviews, closing. Only read here, never written."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from runner.forge import Heard, Issue, Labelled, Person, Remark, Watched
+from runner.forge.github_client import Client
+from runner.forge.github_proposals import Proposals
+from runner.lifecycle import parse_stage_branch
+
+MARKER = "<!-- pullwright:"
+"""Begins every comment of ours: what one of our accounts writes without it is the person's own (rule 6)."""
+_REPLY = re.compile(r"<!-- pullwright:reply (\S+) -->")
+TRUST = 300.0
+"""Seconds for which an answer about somebody's permission is believed."""
+_EDITED = (
+    "query($owner: String!, $name: String!, $number: Int!) "
+    "{ repository(owner: $owner, name: $name) { issue(number: $number) { lastEditedAt title body } } }"
+)
+
+
+class Talk:
+    """Reads one repository's issues and pull requests. `label` is the one by which an issue becomes a task."""
+
+    def __init__(self, client: Client, proposals: Proposals, ours: Callable[[], frozenset[int]], label: str) -> None:
+        self.client, self.proposals, self.ours, self.label = client, proposals, ours, label
+        self.path = client.place.path
+        self._levels: dict[str, tuple[str, float]] = {}
+
+    def hear(self, watched: Sequence[Watched]) -> Heard:
+        """Everything at once: issues with the label, what was said about the watched tasks, strangers' proposals."""
+        pulls = self.client.pages(f"{self.path}/pulls", state="open")
+        issues = [issue for issue in self._issues(watched) if issue is not None]
+        remarks = [remark for each in watched for remark in self._about(each, pulls)]
+        strangers = [
+            pull["number"]
+            for pull in pulls
+            if parse_stage_branch(pull["head"]["ref"]) and not self.proposals.is_ours(pull)
+        ]
+        return Heard(tuple(issues), tuple(remarks), tuple(strangers))
+
+    def person(self, user: Any) -> Person:
+        """An account with what it may do here: asked of GitHub, for `author_association` is not to be believed."""
+        if user is None:
+            return Person("ghost", 0)
+        bot = user["type"] != "User"
+        return Person(user["login"], user["id"], "none" if bot else self._level(user["login"]), bot)  # type: ignore[arg-type]
+
+    def _level(self, login: str) -> str:
+        known = self._levels.get(login)
+        if known is None or self.client.clock() - known[1] > TRUST:
+            found = self.client.get(f"{self.path}/collaborators/{login}/permission")
+            level = found["permission"] if found else "none"
+            known = self._levels[login] = (
+                level if level in ("read", "write", "admin") else "none",
+                self.client.clock(),
+            )
+        return known[0]
+
+    # --- issues ----------------------------------------------------------------------------------------------------
+
+    def _issues(self, watched: Sequence[Watched]) -> Iterator[Issue | None]:
+        tasks = {int(each.task.removeprefix("issue-")): each for each in watched if _is_issue(each.task)}
+        labelled = self.client.pages(f"{self.path}/issues", labels=self.label, state="all", direction="asc")
+        found = {issue["number"]: issue for issue in labelled if "pull_request" not in issue}
+        for number in [*found, *(number for number in tasks if number not in found)]:
+            data = found.get(number) or self.client.get(f"{self.path}/issues/{number}")
+            known = tasks.get(number)
+            if data is not None:
+                yield self._issue(data, number in found, known is None or known.withdrawn)
+
+    def _issue(self, data: Any, labelled: bool, look_up: bool) -> Issue:
+        """`look_up`: whether it may be accepted now, so that label and edits have to be known exactly."""
+        plain = Issue(
+            data["number"],
+            data["title"],
+            data["body"] or "",
+            data["html_url"],
+            data["state"] == "open",
+            None,
+            None,
+            False,
+        )
+        if not labelled or not look_up or not plain.open:
+            return msgspec.structs.replace(plain, labelled=_SOMEBODY if labelled else None)
+        events = self.client.pages(f"{self.path}/issues/{plain.number}/events")
+        put = [each for each in events if each["event"] == "labeled" and each["label"]["name"] == self.label]
+        place = self.client.place
+        text = self.client.ask(_EDITED, owner=place.owner, name=place.name, number=plain.number)["repository"]["issue"]
+        renamed = [each["created_at"] for each in events if each["event"] == "renamed"]
+        edited = max([text["lastEditedAt"] or "", *renamed]) or None
+        last = put[-1] if put else None
+        act = Labelled(str(last["id"]), self.person(last["actor"]), last["created_at"]) if last else None
+        return Issue(
+            plain.number, text["title"], text["body"] or "", plain.url, plain.open, act, edited
+        )  # title and body of the same moment as `edited`
+
+    # --- remarks ---------------------------------------------------------------------------------------------------
+
+    def _about(self, each: Watched, pulls: Sequence[Any]) -> Iterator[Remark]:
+        if _is_issue(each.task):
+            number = int(each.task.removeprefix("issue-"))
+            since = {"since": each.accepted} if each.accepted else {}
+            yield from self._comments(each, number, **since)
+        if each.ref is None:
+            return
+        found = next(
+            (pull for pull in pulls if pull["head"]["ref"] == each.branch and self.proposals.is_ours(pull)), None
+        )
+        if found is None:
+            found = next(iter(self.proposals.of(each.branch)), None)
+        if found is None:
+            return
+        yield from self._comments(each, found["number"])
+        yield from self._reviews(each, found["number"])
+        if found["state"] == "closed" and not found["merged_at"]:
+            yield self._closing(each, found)
+
+    def _comments(self, each: Watched, number: int, **since: str) -> Iterator[Remark]:
+        for comment in self.client.pages(f"{self.path}/issues/{number}/comments", **since):
+            if not self._is_mine(comment) and comment["created_at"] >= each.accepted:
+                yield Remark(
+                    id=f"github:{comment['id']}", task=each.task, at=comment["created_at"],
+                    who=self.person(comment["user"]), text=comment["body"] or "", kind="comment", about=each.ref,
+                    place=comment["html_url"],
+                )  # fmt: skip
+
+    def _is_mine(self, comment: Any) -> bool:
+        """Ours, or a machine's: neither is anything that a person said."""
+        user = comment["user"]
+        if user is None or user["type"] != "User":
+            return True
+        return user["id"] in self.ours() and MARKER in (comment["body"] or "")
+
+    def _reviews(self, each: Watched, number: int) -> Iterator[Remark]:
+        """Each review as one: its verdict, its text, its comments on lines."""
+        lines = self.client.pages(f"{self.path}/pulls/{number}/comments")
+        replied = {found for line in lines if self._is_mine(line) for found in _REPLY.findall(line["body"] or "")}
+        for review in self.client.pages(f"{self.path}/pulls/{number}/reviews"):
+            if review["state"] not in ("CHANGES_REQUESTED", "COMMENTED") or self._is_mine(review):
+                continue
+            own = [line for line in lines if line["pull_request_review_id"] == review["id"] and not self._is_mine(line)]
+            text = "\n\n".join(filter(None, [(review["body"] or "").strip(), *(_line(each) for each in own)]))
+            if text or review["state"] == "CHANGES_REQUESTED":
+                id = f"github:review-{review['id']}"
+                yield Remark(
+                    id=id, task=each.task, at=review["submitted_at"], who=self.person(review["user"]),
+                    text=text or "Changes are requested.", kind="review", about=each.ref, answered=id in replied,
+                    threads=tuple(line.get("in_reply_to_id") or line["id"] for line in own), place=review["html_url"],
+                )  # fmt: skip
+
+    def _closing(self, each: Watched, pull: Any) -> Remark:
+        number = pull["number"]
+        issue = self.client.get(f"{self.path}/issues/{number}")
+        return Remark(
+            id=f"github:closed-{number}-{pull['closed_at']}", task=each.task, at=pull["closed_at"],
+            who=self.person(issue["closed_by"]), text=f"#{number} was closed without a merge", kind="closed",
+            about=each.ref, place=pull["html_url"],
+        )  # fmt: skip
+
+
+_SOMEBODY = Labelled("", Person("somebody", 0), "")
+
+
+def _is_issue(task: str) -> bool:
+    return re.fullmatch(r"issue-[0-9]+", task) is not None
+
+
+def _line(comment: Any) -> str:
+    """A comment on a line, with its place and the lines that it is about."""
+    line = comment.get("line") or comment.get("original_line")
+    place = f"{comment['path']}:{line}" if line else comment["path"]
+    hunk = (comment.get("diff_hunk") or "").splitlines()[-4:]
+    quoted = "\n".join(f"> {each}" for each in hunk)
+    return f"{place}\n{quoted}\n{comment['body']}" if quoted else f"{place}\n{comment['body']}"
