@@ -3,6 +3,8 @@
 The project holds one line; its checks are shell scripts, so that a whole task takes a second or two.
 """
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -66,6 +68,19 @@ def pullwright(folder: Path, *args: str, **env: str) -> Ran:
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def typed(folder: Path, *args: str) -> Ran:
+    """The same command in this process, which is quicker."""
+    from pullwright.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main(list(args))
+        except SystemExit as end:
+            return Ran(int(end.code or 0), out.getvalue(), err.getvalue())
+    raise AssertionError("the command did not exit")
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:

@@ -88,7 +88,8 @@ def _remove(folder: Path) -> None:
 def _user_namespace() -> int:
     """A descriptor of a user namespace whose map says: root on the disk is `UID`."""
     words = ["unshare", "--user", "sh", "-c", "echo && read -r _"]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/") as holder:
+    quiet = subprocess.DEVNULL  # where it is refused, the trial run says why
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet, cwd="/") as holder:
         assert holder.stdin and holder.stdout
         if not holder.stdout.readline():
             raise OSError("no user namespace can be made")
