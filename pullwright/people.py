@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runner import commands, wiring, worker
+from runner import acting, commands, wiring
 from runner.errors import UserError
 from runner.forge import Refused
 from runner.git import Identity
@@ -29,7 +29,7 @@ def approve_stage(folder: Path, task: str) -> Iterator[str]:
     if why_not is not None:
         raise UserError(f"{task}: {why_not}", f"pullwright task show {task}")
     host = wiring.host(site, view.settings, say=lambda line: None)
-    answer = worker.merge(host, view, state, by=person(site))
+    answer = acting.merge(host, view, state, by=person(site))
     if isinstance(answer, Refused):
         raise UserError(f"{task}: {answer.reason}", _way_round(task, answer))
     yield f"{task}  {answer}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from repositories import Story, as_replies, commit, git
 
-from runner import commands, wiring, worker
+from runner import acting, commands, wiring, worker
 from runner.decide import Hold, Nothing
 from runner.errors import UserError
 from runner.forge import Refused
@@ -52,7 +52,7 @@ class Scene:
 
     def approve(self, task: str = "greet") -> str:
         view = self.look()
-        answer = worker.merge(self.host(), view, view.state(task), by=PAT)
+        answer = acting.merge(self.host(), view, view.state(task), by=PAT)
         if isinstance(answer, Refused):
             raise UserError(answer.reason)
         return answer
