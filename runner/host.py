@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,13 +43,17 @@ class Clone(NamedTuple):
 
 @dataclass(frozen=True)
 class Site:
-    """What is enough to look: the host's name, its state folder, the trusted mirror, the hub, the person's folder."""
+    """What is enough to look: the host's name, its state folder, the trusted mirror, the hub, the person's folder.
+
+    `clock` gives seconds that go on while the host is off: by it a host knows for how long it has seen the same.
+    """
 
     id: str
     state: Path
     repo: git.Repo
     hub: Hub
     folder: Path
+    clock: Callable[[], float] = time.time
 
 
 @dataclass(frozen=True)

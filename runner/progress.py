@@ -180,7 +180,7 @@ def _with_open(site: Site, refs: Refs, settings: Settings, state: TaskState, ref
         head=head,
         entry=entry,
         mine=entry.host == site.id,
-        expired=entry.state == "working" and unmoved_for(site.state, branch, head) >= lease_seconds(settings.policy),
+        expired=entry.state == "working" and unmoved_for(site.state, branch, head, site.clock()) >= lease_seconds(settings.policy),
         heard=frozenset(update.id for update in there.updates),
         findings=_findings(there.updates),
         change=_change(site.repo, head, entry, target, state) if target else None,
