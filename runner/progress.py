@@ -174,13 +174,14 @@ def _with_open(site: Site, refs: Refs, settings: Settings, state: TaskState, ref
     target = refs.base if state.is_last else state.work
     if entry.state == "closed" or (target is not None and git.is_ancestor(site.repo, head, target)):
         return state
+    unmoved = unmoved_for(site.state, branch, head, site.clock()) if entry.state == "working" else 0.0
     opened = OpenStage(
         ref=ref,
         branch=branch,
         head=head,
         entry=entry,
         mine=entry.host == site.id,
-        expired=entry.state == "working" and unmoved_for(site.state, branch, head, site.clock()) >= lease_seconds(settings.policy),
+        expired=unmoved >= lease_seconds(settings.policy),
         heard=frozenset(update.id for update in there.updates),
         findings=_findings(there.updates),
         change=_change(site.repo, head, entry, target, state) if target else None,
