@@ -29,6 +29,7 @@ from repositories import (
     write,
 )
 from wire import ScriptedOllama
+from wire.ollama import error
 
 DONE = "complete  done"
 
@@ -173,16 +174,16 @@ def test_an_endpoint_that_is_down_is_named_and_the_task_goes_on_when_it_is_up(sh
         finishes(short)
 
 
-def test_an_endpoint_that_goes_down_in_the_middle_loses_no_step(short: Path) -> None:
+def test_an_endpoint_that_refuses_in_the_middle_costs_no_step(short: Path) -> None:
     told = as_chats(story()["build"])
-    with ScriptedOllama(told[:1]) as server:
+    with ScriptedOllama([*told[:1], error(429, "try again in an hour", Retry_After="3600")]) as server:
         commit(short, "Up", {"agents.yaml": ollama(server.url)})
-        first = pullwright(short, "run", "--once")
+        refused(pullwright(short, "run"), server.url, "try again in an hour", "it goes on from here")
     with ScriptedOllama(told[1:]) as server:
-        assert first.status in (0, 1)
         commit(short, "Elsewhere", {"agents.yaml": ollama(server.url)})
         finishes(short)
         assert len(server.chats) == len(told) - 1
+    assert git(short, "show", "main:greeting.txt") == "hello\ngoodbye"
 
 
 def test_a_model_that_is_not_there_is_named_with_the_command_that_fetches_it(short: Path) -> None:
