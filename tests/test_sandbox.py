@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from runner.errors import UserError
-from runner.sandbox import Command, Limits, Mount, Result, Sandbox, launcher, probe
+from runner.sandbox import Command, Limits, Mount, Result, Sandbox, demotion, launcher, probe
 from runner.sandbox.bubblewrap import Bubblewrap
 from runner.sandbox.interpreter import LINKED, Interpreter, find
 
 Run = Callable[..., Result]
 MB = 1 << 20
+NAP = f"sleep 4711.{os.getpid():07}"  # to be found among the processes of this host, and for no other run's
 
 
 @pytest.fixture(scope="module")
@@ -193,31 +194,31 @@ def pids_with(word: str) -> set[str]:
 
 
 def test_time_is_up_for_the_whole_tree(run: Run) -> None:
-    line = "for i in 1 2 3; do setsid bash -c 'trap \"\" TERM HUP; exec sleep 4711.1' & done; wait"
+    line = f"for i in 1 2 3; do setsid bash -c 'trap \"\" TERM HUP; exec {NAP}1' & done; wait"
     began = time.monotonic()
     result = run(line, limits=Limits(seconds=0.5))
     assert (result.ending, result.exit) == ("timeout", None)
     assert time.monotonic() - began < 2
-    assert not pids_with("sleep 4711.1")
+    assert not pids_with(f"{NAP}1")
 
 
 def test_nothing_outlives_the_command(run: Run) -> None:
-    result = run("setsid sleep 4711.2 & (setsid sleep 4711.2 &) ; echo done")
+    result = run(f"setsid {NAP}2 & (setsid {NAP}2 &) ; echo done")
     assert (result.text, result.exit) == ("done\n", 0)
-    assert not pids_with("sleep 4711.2")
+    assert not pids_with(f"{NAP}2")
 
 
 def test_nothing_outlives_the_runner(tmp_path: Path) -> None:
     program = """
         from runner.sandbox import Command
         from runner.sandbox.bubblewrap import Bubblewrap
-        Bubblewrap().run(Command(("bash", "-c", "sleep 4711.3; sleep 4711.3"), (), cwd="/"))
-    """
+        Bubblewrap().run(Command(("bash", "-c", "NAP; NAP"), (), cwd="/"))
+    """.replace("NAP", f"{NAP}3")
     words = [sys.executable, "-c", textwrap.dedent(program)]
     with subprocess.Popen(words, cwd=Path(__file__).parent.parent) as runner:
-        wait_for(lambda: bool(pids_with("^sleep 4711.3")))
+        wait_for(lambda: bool(pids_with(f"^{NAP}3")))
         runner.send_signal(signal.SIGKILL)
-    wait_for(lambda: not pids_with("4711.3"))
+    wait_for(lambda: not pids_with(f"{NAP}3"))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -254,10 +255,43 @@ def test_an_interrupt_ends_the_command(sandbox: Bubblewrap) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
         with pytest.raises(Interrupt):
-            sandbox.run(Command(("sleep", "4711.4"), (), cwd="/"))
+            sandbox.run(Command(tuple(f"{NAP}4".split()), (), cwd="/"))
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert not pids_with("4711.4")
+    assert not pids_with(f"{NAP}4")
+
+
+# Who it is
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the runner is an ordinary user")
+def test_a_command_is_not_root_on_the_host_and_leaves_files_to_the_runner(run: Run, src: Path) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, f"mkdir d && echo x > d/f && chmod 600 d/f && {NAP}5")
+        wait_for(lambda: bool(pids_with(f"^{NAP}5")))
+        (pid,) = pids_with(f"^{NAP}5")
+        assert Path(f"/proc/{pid}").stat().st_uid == demotion.UID
+        os.kill(int(pid), signal.SIGKILL)
+        assert running.result().exit == 137
+    assert (src / "d/f").stat().st_uid == 0
+    assert run("cat d/f && rm -r d").ok
+
+
+def test_a_fork_makes_a_sandbox_of_its_own(src: Path) -> None:
+    program = """
+        import os
+        from pathlib import Path
+        from runner.sandbox import Command, Mount
+        from runner.sandbox.bubblewrap import Bubblewrap
+        command = Command(("touch", "f"), (Mount(Path(os.environ["SRC"]), "/workspace/src", True),))
+        assert Bubblewrap().run(command).ok
+        if os.fork() == 0:
+            os._exit(0 if Bubblewrap().run(command).ok else 1)
+        assert os.wait()[1] == 0
+        assert not [line for line in open("/proc/mounts") if "pullwright-mounts" in line]
+    """
+    words = [sys.executable, "-c", textwrap.dedent(program)]
+    subprocess.run(words, cwd=Path(__file__).parent.parent, env={**os.environ, "SRC": str(src)}, check=True)
 
 
 # What it may use

@@ -1,5 +1,6 @@
 """Commands on a host that is disposable as a whole: no walls, but limits and an end."""
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 
 from runner.sandbox import Command, Limits, Mount, Result
 from runner.sandbox.external import External
+
+NAP = f"sleep 4712.{os.getpid():07}"
 
 
 @pytest.fixture
@@ -63,16 +66,16 @@ def test_home_and_tmp_are_folders_of_the_run(src: Path, tmp_path: Path) -> None:
 
 def test_time_is_up_for_processes_in_other_sessions_too(src: Path) -> None:
     began = time.monotonic()
-    line = "(setsid sleep 4712.1 &); setsid bash -c 'trap \"\" TERM; exec sleep 4712.1' & wait; sleep 4712.1"
+    line = f"(setsid {NAP}1 &); setsid bash -c 'trap \"\" TERM; exec {NAP}1' & wait; {NAP}1"
     result = run(line, Mount(src, "/workspace/src", True), limits=Limits(seconds=0.4))
     assert (result.ending, result.exit) == ("timeout", None) and time.monotonic() - began < 2
-    assert not pids_with("sleep 4712.1")
+    assert not pids_with(f"{NAP}1")
 
 
 def test_what_a_command_leaves_behind_is_ended(src: Path) -> None:
-    result = run("(setsid sleep 4712.2 &); exit 4", Mount(src, "/workspace/src", True))
+    result = run(f"(setsid {NAP}2 &); exit 4", Mount(src, "/workspace/src", True))
     assert (result.ending, result.exit) == ("exited", 4)
-    assert not pids_with("sleep 4712.2")
+    assert not pids_with(f"{NAP}2")
 
 
 def test_signals_become_exit_statuses(src: Path) -> None:

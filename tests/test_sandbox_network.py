@@ -16,7 +16,7 @@ import pytest
 from runner.sandbox import Command, Mount, Network, Result
 from runner.sandbox.bubblewrap import Bubblewrap
 from runner.sandbox.indexes import combine, configured, configured_registry_hosts, parse
-from runner.sandbox.registry import Proxy, is_public, permitted, targets
+from runner.sandbox.registry import Proxy, Target, connect_to, is_public, permitted, targets
 
 
 class Listener:
@@ -110,8 +110,11 @@ def test_the_listed_form_passes() -> None:
 
 
 def test_a_listed_name_that_leads_to_a_private_address_is_not_followed(listener: Listener) -> None:
-    answer = ask(Proxy(("localhost",)), connect("localhost:443"))
-    assert answer.startswith(b"HTTP/1.1 502") and listener.seen == 0
+    with connect_to(Target("localhost", listener.port, private=True)) as server:
+        assert server.recv(9) == b"greetings"
+    with pytest.raises(OSError, match="localhost has no public address"):
+        connect_to(Target("localhost", listener.port, private=False))
+    assert ask(Proxy(("localhost",)), connect("localhost:443")).startswith(b"HTTP/1.1 502")
 
 
 @pytest.mark.parametrize(

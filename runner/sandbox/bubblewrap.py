@@ -135,11 +135,12 @@ def _demotion() -> demotion.Demotion | None:
     if os.geteuid() != 0:
         return None
     try:
-        return _shared_demotion()
+        return _shared_demotion(os.getpid())
     except OSError:
         return None
 
 
 @cache
-def _shared_demotion() -> demotion.Demotion:
+def _shared_demotion(_pid: int) -> demotion.Demotion:
+    """One for a process: a fork has another launching thread, without the mounts of the first."""
     return demotion.Demotion()

@@ -5,12 +5,10 @@ id-mapped mounts (Linux 5.12: mount_setattr(2)): what is root's on the disk is t
 makes is root's on the disk, so that nothing has to be handed back and forth with chown.
 """
 
-import atexit
 import contextlib
 import errno
 import os
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -21,6 +19,8 @@ from runner.sandbox import Mount, kernel, launcher
 
 # systemd leaves 60578-61183 to nobody (UIDs and GIDs of systemd); within the 65536 that containers usually have.
 UID = 61000
+# Only root can write in /run. Every process covers it with mounts that are its own, so they all share the name.
+_FOLDER = Path("/run/pullwright-mounts")
 
 
 class Demotion:
@@ -30,14 +30,13 @@ class Demotion:
         """Raises `OSError` where root cannot do this: a container without CAP_SYS_ADMIN, an old kernel."""
         self._process = os.getpid()
         self._users = _user_namespace()
-        self._folder = Path(tempfile.mkdtemp(prefix="pullwright-mounts-"))
-        atexit.register(_remove, self._folder)
+        _FOLDER.mkdir(mode=0o711, exist_ok=True)
         self._names = map(str, count())
         launcher.call(self._set_up)
 
     def _set_up(self) -> None:
         kernel.private_mounts()
-        kernel.mount_tmpfs(str(self._folder), "mode=0711,size=1m")
+        kernel.mount_tmpfs(str(_FOLDER), "mode=0711,size=1m")
 
     def stage(self, mounts: Sequence[Mount]) -> "Staged":
         """The same mounts from places that the user `UID` may read. Raises `OSError` if a file system cannot do it."""
@@ -56,7 +55,7 @@ class Demotion:
             return Staged(moved, undo.pop_all())
 
     def _show(self, source: Path, undo: contextlib.ExitStack) -> Path:
-        place = self._folder / next(self._names)
+        place = _FOLDER / next(self._names)
         if source.is_dir():
             place.mkdir()
             undo.callback(place.rmdir)
@@ -78,11 +77,6 @@ class Staged:
     def close(self) -> None:
         """Take them away."""
         launcher.call(self._undo.close)
-
-
-def _remove(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()
 
 
 def _user_namespace() -> int:

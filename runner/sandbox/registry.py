@@ -149,7 +149,7 @@ class _Handler:
     def _connect(self, target: Target) -> socket.socket:
         if proxy := self._next_proxy(target.host):
             return _through(urlsplit(proxy), target)
-        return _directly(target)
+        return connect_to(target)
 
 
 def _header(peer: socket.socket) -> bytes | None:
@@ -166,8 +166,11 @@ def _header(peer: socket.socket) -> bytes | None:
     return data
 
 
-def _directly(target: Target) -> socket.socket:
-    """Connect to the very address that was looked at; a second look-up could answer otherwise (DNS rebinding)."""
+def connect_to(target: Target) -> socket.socket:
+    """A connection to the very address that was looked at; a second look-up could answer otherwise (DNS rebinding).
+
+    Raises `OSError` when no address may be used or answers.
+    """
     found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     failure = OSError(f"{target.host} has no public address")
     for family, kind, number, _, address in found:

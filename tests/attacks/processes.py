@@ -18,7 +18,7 @@ from attacks.scene import (
 from runner.sandbox import Limits, Result
 
 MB = 1 << 20
-DAEMON = "pullwright-daemon-4713"
+DAEMON = f"pullwright-daemon-{os.getpid()}"
 
 
 def _victim_died(scene: Scene, _: Result) -> bool:
@@ -86,7 +86,7 @@ except BlockingIOError:
     pass
 print("started", started)
 """
-HOLD = "bytearray({size} << 20); import time; time.sleep(0.4)"
+HOLD = "held = bytearray({size} << 20); import time; time.sleep(0.4)"
 FILES = 'f = [open("/dev/null") for _ in range(500)]; print("opened")'
 
 KERNEL = (

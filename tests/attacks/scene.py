@@ -217,7 +217,7 @@ os.execv("/usr/bin/bwrap", sys.argv)
 
 
 @contextlib.contextmanager
-def weakened(dropped: tuple[str, ...], added: tuple[str, ...], inline: bool) -> Iterator[Bubblewrap]:
+def weakened(dropped: tuple[str, ...], added: tuple[str, ...] = (), inline: bool = False) -> Iterator[Bubblewrap]:
     """A sandbox whose bwrap lacks some flags: a program in its place takes them out and starts the real one."""
     folder = Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
     folder.chmod(0o755)  # the sandbox's user has to start it

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from attacks import files, network, processes, secrets
-from attacks.scene import Attack, Scene, command_of
+from attacks.scene import Attack, Scene, command_of, weakened
+from runner.sandbox import Command
 from runner.sandbox.bubblewrap import Bubblewrap
 
 ATTACKS = (*files.ATTACKS, *network.ATTACKS, *processes.ATTACKS, *secrets.ATTACKS)
@@ -32,3 +33,10 @@ def test_it_works_without_the_defence(attack: Attack, tmp_path: Path) -> None:
     with Scene(tmp_path) as scene:
         result = attack.control(scene, command_of(attack, scene))
         assert attack.worked(scene, result), result.text
+
+
+@pytest.mark.parametrize("dropped", [("--seccomp",), ("--disable-userns",)], ids=["no-filter", "no-count"])
+def test_either_of_two_walls_stops_user_namespaces(dropped: tuple[str, ...], tmp_path: Path) -> None:
+    with weakened(dropped) as sandbox, Scene(tmp_path) as scene:
+        result = sandbox.run(Command(("unshare", "-Ur", "id"), scene.mounts))
+        assert result.ending == "exited" and not result.ok, result.text
