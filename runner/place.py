@@ -74,6 +74,7 @@ def bring_trajectory(lease: Lease, place: Place) -> None:
     pushed = git.read(lease.host.repo, lease.trajectory, TRAJECTORY) if lease.trajectory else None
     here = place.trajectory.read_bytes() if place.trajectory.exists() else b""
     if not here.startswith(pushed or b""):
+        place.path.parent.mkdir(parents=True, exist_ok=True)
         place.path.unlink(missing_ok=True)  # what was laid out here is of another history
         place.trajectory.write_bytes(pushed or b"")
 
