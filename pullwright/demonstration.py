@@ -84,10 +84,10 @@ def _with_model(text: str, model: str, endpoint: str | None) -> str:
 
 
 def _introduce(place: Path, task: str, model: str | None) -> None:
-    click.echo(f"A throw-away repository with a small project and one task: {place}/tasks/{task}.yaml")
+    click.echo(f"A throw-away repository with a small project and one task:\n  {place}/tasks/{task}.yaml")
     if model is None:
-        click.echo("The model's words are recorded; the commands in them, the tests and the merges are real.")
-    click.echo("In your own repository people approve the design and the result; here the policy merges by itself.\n")
+        click.echo("The model's words are recorded; commands, tests and merges are real.")
+    click.echo("Elsewhere people approve design and result; here the policy merges by itself.\n")
 
 
 def _run(place: Path, task: str) -> None:

@@ -1,9 +1,10 @@
 """What one sees while turns are taken: on a terminal lines that scroll above one status line, plain lines in a pipe."""
 
 import os
+import re
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TextIO
 
 from runner.decide import Claim, Escalate, Hold, Merge, Propose, Resume, Rework
 from runner.lifecycle import STAGES
@@ -13,16 +14,15 @@ from runner.worker import Step
 if TYPE_CHECKING:
     from rich.text import Text
 
+_STEP = re.compile(r"^\S+  step (\d+)  ")
 STAGE_WIDTH = max(len(stage) for stage in STAGES)
 
-# Words of a line → its style on a terminal; the first that is in the line counts.
+# What stands in a line → its style on a terminal; the first that is there counts.
 STYLES = (
-    (" gate passed ", "green"),
-    (" gate failed ", "red"),
-    (" is offline", "red"),
-    (" is ready", "bold green"),
-    (" is merged into ", "bold green"),
-    (" told: ", "yellow"),
+    (r" gate passed ", "green"),
+    (r" gate failed[ :]| is offline$", "red"),
+    (r" is ready$| is merged into ", "bold green"),
+    (r" told: | → exit [1-9]", "yellow"),
 )
 
 
@@ -50,36 +50,36 @@ class Screen:
             self.status.__exit__(kind, error, trace)
 
     def step(self, step: Step) -> None:
-        """A step begins."""
-        text = f"{step.state.task.id}  {beginning(step)}"
-        self.now.begin(text)
-        self._show(text, "bold")
+        """A step begins: it heads the lines that follow."""
+        place = f"{step.state.task.id}  {step.state.current}"
+        self.now.place, self.now.last = place, ""
+        self._print(in_columns(parts(f"{place}  {beginning(step)}")), "bold")
 
     def say(self, line: str) -> None:
         """Something happened."""
-        self.now.last = line
-        self._show(line, next((style for words, style in STYLES if words in line), ""))
+        said = parts("".join(char if char.isprintable() or char == "\n" else " " for char in line))
+        self.now.last = said.what
+        below = self.status is not None and said.task and said.place == self.now.place
+        style = next((style for words, style in STYLES if re.search(words, line)), "")
+        self._print(indented(said.what) if below else in_columns(said), style)
 
-    def _show(self, line: str, style: str) -> None:
-        shown = aligned("".join(char if char.isprintable() or char == "\n" else " " for char in line))
+    def _print(self, line: str, style: str) -> None:
         if self.status is None:
-            self.out.write(shown + "\n")
+            self.out.write(line + "\n")
             self.out.flush()
         else:
-            self.status.console.print(self.now.stamped(shown, style), no_wrap=True, overflow="ellipsis", crop=True)
+            console = self.status.console
+            shown = fitted(line, console.width - len("00:00  "))
+            console.print(self.now.stamped(shown, style), no_wrap=True, overflow="ellipsis", crop=True)
 
 
 class Now:
-    """The status line: how long it has been going, the current step, and what happened last."""
+    """The status line: how long it has been going, where it is, and what happened last."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()
-        self.current = "looking"
-        self.last = ""
-
-    def begin(self, text: str) -> None:
-        """A step begins."""
-        self.current, self.last = text, ""
+        self.place = ""
+        self.last = "looking"
 
     def elapsed(self) -> str:
         """Minutes and seconds since the start."""
@@ -96,10 +96,45 @@ class Now:
         """Asked for again at every turn of the spinner, so that the time goes on."""
         from rich.text import Text
 
-        task, _, rest = self.last.partition("  ")
-        news = rest if self.current.startswith(task) else self.last
-        shown = [(f"{self.elapsed()}  ", "dim"), (one_line(self.current), "bold"), (f"  {one_line(news)}", "dim")]
+        shown = [(f"{self.elapsed()}  ", "dim"), (f"{self.place}  ", "bold"), (one_line(self.last), "dim")]
         return Text.assemble(*shown, no_wrap=True, overflow="ellipsis")
+
+
+class Parts(NamedTuple):
+    """A line `task  stage  what`; any other line is all `what`."""
+
+    task: str
+    stage: str
+    what: str
+
+    @property
+    def place(self) -> str:
+        """`task  stage`, or nothing."""
+        return f"{self.task}  {self.stage}" if self.task else ""
+
+
+def parts(line: str) -> Parts:
+    """A line taken apart. Pure."""
+    task, _, rest = line.partition("  ")
+    stage, _, what = rest.partition(" ")
+    return Parts(task, stage, what.lstrip()) if stage in STAGES else Parts("", "", line)
+
+
+def indented(what: str) -> str:
+    """What happened, below the heading that says where: an agent's steps by their numbers. Pure."""
+    step = _STEP.match(what)
+    return f"{step[1]:>5}  {what[step.end() :]}" if step else f"{'':7}{what}"
+
+
+def fitted(line: str, width: int) -> str:
+    """A line cut to `width` characters; how a command ended is kept. Pure."""
+    ending = line[line.rfind(" → exit ") :] if " → exit " in line else ""
+    return line if len(line) <= width else line[: width - len(ending) - 1] + "…" + ending
+
+
+def in_columns(said: Parts) -> str:
+    """The line with its stage in a column of its own. Pure."""
+    return f"{said.task}  {said.stage:<{STAGE_WIDTH}}  {said.what}" if said.task else said.what
 
 
 def is_terminal(out: TextIO) -> bool:
@@ -107,31 +142,22 @@ def is_terminal(out: TextIO) -> bool:
     return out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def aligned(line: str) -> str:
-    """`task  stage  what` with the stage in a column of its own; any other line as it is. Pure."""
-    task, gap, rest = line.partition("  ")
-    stage, _, what = rest.partition("  ") if "  " in rest else rest.partition(" ")
-    return f"{task}{gap}{stage:<{STAGE_WIDTH}}  {what}" if stage in STAGES else line
-
-
 def beginning(step: Step) -> str:
     """What a step sets out to do, in words. Pure."""
-    stage = step.state.current
     match step.action:
         case Claim(_, attempt, agent):
-            return f"{stage}  for {agent.name} ({agent.model})" + (f", attempt {attempt}" if attempt > 1 else "")
+            return f"for {agent.name} ({agent.model})" + (f", attempt {attempt}" if attempt > 1 else "")
         case Escalate(agent, _):
-            return f"{stage}  for {agent.name} ({agent.model}), who takes over"
+            return f"for {agent.name} ({agent.model}), who takes over"
         case Resume(takeover):
-            return f"{stage}  taken over: its lease has expired" if takeover else f"{stage}  goes on"
+            return "taken over: its lease has expired" if takeover else "goes on"
         case Rework(said, findings):
-            first = said[0].text if said else findings
-            return f"{stage}  goes back to its agent: {one_line(first, 120)}"
+            return f"goes back to its agent: {one_line(said[0].text if said else findings, 120)}"
         case Merge():
-            return f"{stage}  is merged, as the policy says"
+            return "is merged, as the policy says"
         case Propose(merge_base):
-            return f"{stage}  " + ("base has moved: merged in, gated again" if merge_base else "gated again")
+            return "base has moved: merged in, gated again" if merge_base else "gated again"
         case Hold(reason, _):
-            return f"{stage}  held: {reason}"
+            return f"held: {reason}"
         case _:
-            return str(stage)
+            return ""
