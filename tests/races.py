@@ -1,0 +1,203 @@
+"""What races and kills are made of: claimants in processes of their own, Git over HTTP, a hub that fails at random.
+
+`python races.py CLONE` is one claimant: it reads a round a line (JSON) and answers each with a line.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import msgspec
+
+from runner import git, lease, wiring
+from runner.claims import Lost
+from runner.errors import UserError
+from runner.host import Host, Hub, site_at
+from runner.lease import Lease
+from runner.lifecycle import Stage
+from runner.observe import View, observe
+from runner.progress import task_state
+
+HERE = Path(__file__).parent
+
+CHANCE = """
+lot=$(od -An -N2 -tu2 /dev/urandom)
+chance() { [ $((lot % 100)) -lt "$(cat {folder}/$1 2>/dev/null || echo 0)" ]; }
+"""
+REFUSES = "#!/bin/sh\n" + CHANCE + "chance refuse && { echo 'not now'; exit 1; }\nexit 0\n"
+# A push whose refs have moved and whose answer never leaves: receive-pack dies between the two.
+LOSES = '#!/bin/sh\n[ "$1" = committed ] || exit 0\n' + CHANCE + 'chance lose && kill -9 "$PPID"\nexit 0\n'
+
+
+def faulty(hub: Path) -> None:
+    """Give a hub the hooks by which it refuses pushes, and loses the answers to pushes that landed."""
+    for name, text in (("pre-receive", REFUSES), ("reference-transaction", LOSES)):
+        hook = hub / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(text.replace("{folder}", str(hub)))
+        hook.chmod(0o755)
+
+
+def chances(hub: Path, refuse: int, lose: int) -> None:
+    """How many of a hundred pushes are refused, and of how many that landed the answer is lost."""
+    (hub / "refuse").write_text(str(refuse))
+    (hub / "lose").write_text(str(lose))
+
+
+# --- Git over HTTP -------------------------------------------------------------------------------------------------
+
+
+class _Backend(BaseHTTPRequestHandler):
+    """One request by `git http-backend`, as any web server runs it (https://git-scm.com/docs/git-http-backend)."""
+
+    protocol_version = "HTTP/1.1"
+    root: Path
+
+    def do_GET(self) -> None:
+        self._run(b"")
+
+    def do_POST(self) -> None:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            self._run(b"".join(self._chunks()))
+        else:
+            self._run(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _chunks(self) -> Iterator[bytes]:
+        while size := int(self.rfile.readline(), 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+
+    def _run(self, body: bytes) -> None:
+        path, _, query = self.path.partition("?")
+        names = {"Content-Type": "CONTENT_TYPE", "Content-Encoding": "HTTP_CONTENT_ENCODING"}
+        names |= {"Git-Protocol": "GIT_PROTOCOL"}
+        env = {name: self.headers[header] for header, name in names.items() if header in self.headers}
+        env |= {"GIT_PROJECT_ROOT": str(self.root), "GIT_HTTP_EXPORT_ALL": "1", "REMOTE_USER": "pat"}
+        env |= {"PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": self.command, "PATH": os.environ["PATH"]}
+        env |= {"CONTENT_LENGTH": str(len(body)), "REMOTE_ADDR": "127.0.0.1"}
+        done = subprocess.run(["git", "http-backend"], input=body, capture_output=True, env=env)
+        self._answer(done.stdout)
+
+    def _answer(self, said: bytes) -> None:
+        head, _, body = said.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().splitlines() if ": " in line)
+        self.send_response(int(headers.pop("Status", "200").split()[0]))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@contextmanager
+def over_http(root: Path) -> Iterator[str]:
+    """Serve the bare repositories below `root` on loopback; yields the address of `root`."""
+    handler = type("Backend", (_Backend,), {"root": root})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+# --- claimants -----------------------------------------------------------------------------------------------------
+
+
+class Round(msgspec.Struct):
+    """One race: who has `stage` of `task`? `work` is the head of its task branch, as this claimant has seen it."""
+
+    url: str
+    task: str
+    stage: str
+    work: str | None
+    start: float
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a claimant says: the commit it `won` with, why it `lost`, or what stopped it (`error`)."""
+
+    won: str = ""
+    lost: str = ""
+    error: str = ""
+
+
+class Fleet:
+    """Claimants that wait for rounds."""
+
+    def __init__(self, clones: list[Path], each: int) -> None:
+        env = {**os.environ, "PYTHONPATH": f"{HERE}:{HERE.parent}"}
+        self.processes = [
+            subprocess.Popen(
+                [sys.executable, str(HERE / "races.py"), str(clone)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=env,
+            )
+            for clone in clones
+            for _ in range(each)
+        ]
+        assert all(self._line(process) == b"ready\n" for process in self.processes)
+
+    def race(self, *rounds: Round) -> list[Answer]:
+        """Let every claimant run: the first its first round, the second its second, and so on in a circle."""
+        start = time.time() + 0.02
+        for number, process in enumerate(self.processes):
+            given = msgspec.structs.replace(rounds[number % len(rounds)], start=start)
+            assert process.stdin is not None
+            process.stdin.write(msgspec.json.encode(given) + b"\n")
+            process.stdin.flush()
+        return [msgspec.json.decode(self._line(process), type=Answer) for process in self.processes]
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.communicate(timeout=30)
+
+    @staticmethod
+    def _line(process: "subprocess.Popen[bytes]") -> bytes:
+        assert process.stdout is not None
+        return process.stdout.readline()
+
+
+def claimant(clone: Path) -> None:
+    """Answer rounds until there are no more."""
+    site = site_at(clone)
+    view = observe(site)
+    host = wiring.host(site, view.settings, lambda _: None)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        given = msgspec.json.decode(line, type=Round)
+        time.sleep(max(0.0, given.start - time.time()))
+        try:
+            taken = _claim(replace(host, site=replace(site, hub=Hub(given.url, None))), view, given)
+            answer = Answer(won=taken.head) if isinstance(taken, Lease) else Answer(lost=taken.reason)
+        except UserError as error:
+            answer = Answer(error=str(error))
+        print(msgspec.json.encode(answer).decode(), flush=True)
+
+
+def _claim(host: Host, view: View, given: Round) -> Lease | Lost:
+    """Claim with what this claimant has seen: the task branch at `work`, or none."""
+    branches = {view.settings.base: view.refs.base}
+    if given.work is not None:
+        branches[f"work/{given.task}"] = given.work
+        git.fetch(host.repo, host.hub.url, f"+refs/heads/work/{given.task}:refs/remotes/hub/heads/work/{given.task}")
+    task = msgspec.structs.replace(view.states[0].task, id=given.task, path=f"tasks/{given.task}.yaml", kept_in="")
+    state = task_state(host.site, view.refs._replace(branches=branches, ours={}), view.settings, task)
+    return lease.claim(host, view.settings, state, view.settings.agents[0], Stage(given.stage), 1, {})
+
+
+if __name__ == "__main__":
+    claimant(Path(sys.argv[1]))

@@ -1,0 +1,157 @@
+"""SIGKILL at every step boundary and at every outgoing Git command of a whole task: it ends as it would have."""
+
+import random
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from kills import (
+    Ended,
+    Stand,
+    check,
+    kill_at_git,
+    kill_at_step,
+    outgoing,
+    run_later,
+    run_whole,
+    stand,
+    template,
+)
+from repositories import COMMAND
+
+SECONDS = 24.0  # of kills in `make test`
+
+
+class Point(NamedTuple):
+    """One kill, and where the task goes on: on the same clone or (`other`) on another one."""
+
+    kind: str
+    number: int
+    other: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{self.number}-{'other' if self.other else 'same'}"
+
+
+class Whole(NamedTuple):
+    """The undisturbed run: its hub to be copied, how it stands at the end, and every point where one can be killed."""
+
+    source: Path
+    folder: Path
+    place: Stand
+    points: list[Point]
+
+
+@pytest.fixture
+def whole(tmp_path: Path, person: Path) -> Whole:
+    """A task's undisturbed run, traced."""
+    source = template(tmp_path)
+    place = stand(source, tmp_path / "whole")
+    ended = kill_at_git(place, 0, "never")
+    assert ended.status == 0, ended.said
+    commands = outgoing(place)
+    counted = kill_at_step(stand(source, tmp_path / "counted"), 0)
+    boundaries = int(re.findall(r"boundaries: (\d+)", counted.said)[0])
+    points = [
+        Point(how, number, other)
+        for how in ("before", "after", "orphan")
+        for number, command in enumerate(commands, 1)
+        if how != "orphan" or command == "push"
+        for other in (False, True)
+    ]
+    points += [Point("step", number, other) for number in range(1, boundaries + 1) for other in (False, True)]
+    assert len(commands) > 40 and boundaries > 60, "the whole task is traced"
+    return Whole(source, tmp_path, place, points)
+
+
+def killed(place: Stand, point: Point) -> Ended:
+    if point.kind == "step":
+        return kill_at_step(place, point.number)
+    return kill_at_git(place, point.number, point.kind)
+
+
+def suffer(whole: Whole, point: Point) -> None:
+    """Kill one run at one point, let the task go on, and compare."""
+    place = stand(whole.source, whole.folder / point.name)
+    ended = killed(place, point)
+    assert ended.status == -9, f"{point}: was not killed: {ended}"
+    (run_later if point.other else run_whole)(place.second if point.other else place.first)
+    if point.kind == "orphan":
+        time.sleep(0.5)  # the orphan has come to its end, too
+    check(place, whole.place, taken_over=point.other, where=str(point))
+    shutil.rmtree(whole.folder / point.name)
+
+
+def test_a_task_that_is_killed_anywhere_ends_as_if_it_had_not_been(
+    whole: Whole, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lot = random.Random(time.time_ns())
+    waiting = lot.sample(whole.points, len(whole.points))
+    begun, done = time.monotonic(), 0
+    while waiting and time.monotonic() - begun < SECONDS:
+        suffer(whole, waiting.pop())
+        done += 1
+    with capsys.disabled():
+        print(f"\n{done} of {len(whole.points)} kills of a whole task, by chance: each ended as the undisturbed run")
+
+
+def in_twos(points: list[Point], suffering: Callable[[Point], None]) -> list[str]:
+    """Suffer them all, two at a time; what went wrong."""
+
+    def tried(point: Point) -> str:
+        try:
+            suffering(point)
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            return f"{point}: {error}"
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        return [wrong for wrong in pool.map(tried, points) if wrong]
+
+
+@pytest.mark.soak
+def test_every_kill_of_a_whole_task(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
+    begun = time.monotonic()
+    wrong = in_twos(whole.points, lambda point: suffer(whole, point))
+    with capsys.disabled():
+        kinds = {point.kind for point in whole.points}
+        each = ", ".join(f"{sum(point.kind == kind for point in whole.points)} {kind}" for kind in sorted(kinds))
+        print(f"\n{len(whole.points)} kills ({each}), {len(wrong)} wrong, {time.monotonic() - begun:.0f} s")
+    assert wrong == []
+
+
+@pytest.mark.soak
+def test_runs_killed_again_and_again_at_any_moment(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
+    """`kill -9` of the process alone, at random moments, until the task is complete: git commands end as orphans."""
+    lot, kills = random.Random(11), 0
+    for number in range(20):
+        place = stand(whole.source, whole.folder / f"random-{number}")
+        while True:
+            child = subprocess.Popen([*COMMAND, "run"], cwd=place.first, stdout=subprocess.DEVNULL)
+            try:
+                assert child.wait(lot.uniform(0.4, 1.5)) == 0
+                break
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+                kills += 1
+        check(place, whole.place, taken_over=False, where=f"random {number}")
+        shutil.rmtree(whole.folder / f"random-{number}")
+    with capsys.disabled():
+        print(f"\n20 tasks killed {kills} times at random moments: each ended as the undisturbed run")
+
+
+def test_the_comparison_sees_a_difference(whole: Whole, tmp_path: Path) -> None:
+    place = stand(whole.source, tmp_path / "different")
+    replies = place.first / ".pullwright" / "replies.yaml"
+    replies.write_text(replies.read_text().replace("Both lines are there.", "Both are there."))
+    run_whole(place.first)
+    with pytest.raises(AssertionError):
+        check(place, whole.place, taken_over=False, where="")
