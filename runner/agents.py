@@ -76,12 +76,20 @@ class ReviewPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 PROTECTED: tuple[str, ...] = (".github/**", "agents.yaml", ".pullwright/**", "CODEOWNERS")
 
+NEEDS_HUMAN: tuple[str, ...] = (
+    "AGENTS.md", "CLAUDE.md", "GEMINI.md", ".cursor*", ".claude/**", ".mcp.json", ".husky/**", ".gitmodules", "*.lock",
+    "*lock.json", "package.json", "pyproject.toml", "setup.*", "requirements*.txt", "constraints*.txt", "go.mod",
+    "go.sum", "Cargo.toml", "Dockerfile", "Makefile",
+)  # fmt: skip
+"""What the policy alone never merges: what is installed or run elsewhere, and what steers other agents."""
+
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What agents may do without a person.
 
     `registry` names the package hosts; empty: those pip is configured for. `keep` is for how long the branches and
-    workspaces of ended tasks stay.
+    workspaces of ended tasks stay. What touches `needs_human` is merged by a person alone. `identities` are the numeric
+    ids of the runners' accounts on GitHub, `reviewers` whom to ask for reviews, `label` what makes an issue a task.
     """
 
     review: ReviewPolicy = ReviewPolicy()
@@ -99,6 +107,9 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         Meta(pattern=r"^(0|[1-9][0-9]{0,3})d$", description="a number of days, as 14d", examples=["14d"]),
     ] = "14d"
     identities: tuple[int, ...] = ()
+    needs_human: tuple[str, ...] = NEEDS_HUMAN
+    reviewers: tuple[str, ...] = ()
+    label: Annotated[str, Meta(min_length=1, max_length=50)] = "pullwright"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -212,6 +223,7 @@ def _address(endpoint: str) -> tuple[str, str] | None:
 
 def _policy(policy: Policy) -> Iterator[Fault]:
     yield from _patterns(("policy", "protected"), policy.protected)
+    yield from _patterns(("policy", "needs_human"), policy.needs_human)
     for index, host in enumerate(policy.registry):
         if not _HOST.fullmatch(host):
             what = f"`{shown(host)}` is no host name"

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,11 +89,15 @@ RUNNER = Identity("Pullwright", "runner@pullwright.invalid")
 
 
 class Repo(NamedTuple):
-    """A git dir; `index_file` and `work_tree` where a command needs an index file or a work tree of its own."""
+    """A git dir; `index_file` and `work_tree` where a command needs an index file or a work tree of its own.
+
+    `credentials` gives what a command that talks to the hub needs in its environment, made anew for each.
+    """
 
     git_dir: Path
     index_file: Path | None = None
     work_tree: Path | None = None
+    credentials: Callable[[], Mapping[str, str]] | None = None
 
 
 class File(NamedTuple):
@@ -126,6 +130,8 @@ def environment(repo: Repo | None, *, network: bool = False) -> dict[str, str]:
     env["GIT_LITERAL_PATHSPECS"] = "1"  # a path is a path, and no pattern, whatever an agent calls its files
     if not network:
         env |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_ATTR_NOSYSTEM": "1"}
+    if network and repo is not None and repo.credentials is not None:
+        env |= repo.credentials()
     if repo is not None:
         env["GIT_DIR"] = str(repo.git_dir)
         if repo.index_file is not None:

@@ -67,6 +67,7 @@ class Hooks:
     def _hear(self) -> Stopped | list[Said]:
         lease, host = self.lease, self.lease.host
         self.looked = lease.clock()
+        host.listen()
         ref = commands.ref_of(lease.ref.task)
         tip = git.remote_refs(host.repo, host.hub.url, ref).get(ref)  # asked once: the next look is soon
         if tip is None:

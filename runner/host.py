@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from runner import git
+from runner import credentials, git
 from runner.agents import Agent
 from runner.errors import UserError
 from runner.forge import Forge
@@ -58,7 +58,10 @@ class Site:
 
 @dataclass(frozen=True)
 class Host:
-    """All that one turn needs of the outside world. `say` hears one line for a person about what is happening."""
+    """All that one turn needs of the outside world. `say` hears one line for a person about what is happening.
+
+    `listen` takes up what people said on the forge while a stage is at work, and shows how far it is.
+    """
 
     site: Site
     sandbox: Sandbox
@@ -66,6 +69,7 @@ class Host:
     model: Callable[[Agent, Stage], Model]
     now: Callable[[], datetime]
     say: Callable[[str], None]
+    listen: Callable[[], None] = lambda: None
 
     @property
     def id(self) -> str:
@@ -101,6 +105,7 @@ def site_at(folder: Path) -> Site:
     """The site of the repository around `folder`; makes the mirror if need be. Raises `UserError`."""
     clone = find_clone(folder)
     repo = git.init_bare(clone.state / "repo.git")
+    repo = repo._replace(credentials=credentials.for_git(clone.hub.url, clone.state))
     return Site(host_id(clone.state), clone.state, repo, clone.hub, clone.work_tree or clone.git_dir)
 
 

@@ -1,7 +1,7 @@
 """May this be merged, and does it touch what is protected? Pure."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 import msgspec
@@ -34,7 +34,7 @@ def may_merge(
     policy: Policy,
     gates: tuple[Gate, ...],
     head_is_gated: bool,
-    paths: Iterable[str],
+    paths: Collection[str],
     adds_tasks: bool,
     base_is_inside: bool,
     required: frozenset[str] = frozenset(),
@@ -54,7 +54,7 @@ def may_merge(
         _gates(gates, required)
         or _target(is_last, base_is_inside)
         or _protected(paths, policy)
-        or (None if by_person else _review(stage, is_last, policy, adds_tasks))
+        or (None if by_person else _needs_human(paths, policy) or _review(stage, is_last, policy, adds_tasks))
         or Allow()
     )
 
@@ -77,6 +77,11 @@ def _target(is_last: bool, base_is_inside: bool) -> Deny | None:
 def _protected(paths: Iterable[str], policy: Policy) -> Deny | None:
     touched = touches(paths, policy.protected)
     return Deny("protected", f"touches protected paths: {', '.join(touched)}") if touched else None
+
+
+def _needs_human(paths: Collection[str], policy: Policy) -> Deny | None:
+    touched = touches(paths, policy.needs_human)
+    return Deny("review", f"waits for review: it touches {', '.join(touched)}") if touched else None
 
 
 def _review(stage: Stage, is_last: bool, policy: Policy, adds_tasks: bool) -> Deny | None:

@@ -75,6 +75,9 @@ MEANINGS: dict[str, dict[str, str]] = {
         "trajectories": "Whether the messages of a run are pushed, so that another host can go on",
         "keep": "For how many days the branches and workspaces of ended tasks stay, as 14d",
         "identities": "Numeric ids of the runners' accounts on GitHub",
+        "needs_human": "Paths, as in .gitignore, whose changes the policy alone never merges",
+        "reviewers": "Login names on GitHub of those who are asked to review",
+        "label": "The label by which somebody with write access makes an issue a task",
     },
     "ReviewPolicy": {
         "design": "human or auto; a human looks at the plan before anything is built",

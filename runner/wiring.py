@@ -2,21 +2,24 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from runner import credentials
 from runner.agents import Agent, Settings
 from runner.errors import UserError
 from runner.forge import Forge
 from runner.host import Host, Site
 from runner.lifecycle import Stage
 from runner.models import Model
+from runner.observe import observe
 from runner.sandbox import Sandbox
 
 
 def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
     """A site with all that a turn needs. Raises `UserError` for what cannot be had here."""
-    return Host(
+    made = Host(
         site=site,
         sandbox=sandbox(settings),
         forge=forge(site, settings),
@@ -24,6 +27,14 @@ def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
         now=lambda: datetime.now(UTC),
         say=say,
     )
+    if not made.forge.talks:
+        return made
+    from runner.attend import attend
+
+    def listen() -> None:
+        attend(made, observe(site))
+
+    return replace(made, listen=listen)
 
 
 def sandbox(settings: Settings) -> Sandbox:
@@ -52,10 +63,23 @@ def _registry_hosts(settings: Settings) -> tuple[str, ...]:
 def forge(site: Site, settings: Settings) -> Forge:
     """Where proposals live."""
     if settings.forge == "github":
-        raise UserError("agents.yaml: forge: github is not there yet", "set `forge: local`: stages arrive as branches")
+        return github(site, settings)
     from runner.forge.local import Local
 
     return Local(site.repo, site.hub.url, site.hub.own)
+
+
+def github(site: Site, settings: Settings) -> Forge:
+    """GitHub, with the credentials that the environment holds for the hub's server."""
+    found = credentials.from_environment(site.hub.url)
+    if found is None:
+        raise UserError(
+            f"agents.yaml says forge: github, and there is no token for {site.hub.url}",
+            "set PULLWRIGHT_GITHUB_TOKEN, or PULLWRIGHT_GITHUB_APP_ID and _KEY (docs/github.md, Credentials)",
+        )
+    from runner.forge.github import GitHub
+
+    return GitHub(found, settings.policy.identities, settings.policy.label)
 
 
 def model(agent: Agent, stage: Stage, folder: Path) -> Model:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from runner import acting
 from runner.agents import Agent
+from runner.attend import attend
 from runner.claims import Lost
 from runner.decide import (
     Action,
@@ -70,7 +71,7 @@ def run(
     """
     host.sandbox.check()
     desk = _Desk(host, task, stage)
-    view = view or observe(host.site)
+    view = attend(host, view or observe(host.site))
     if task is not None:
         view.state(task)
     while (step := desk.choose(view)) is not None:
@@ -78,9 +79,10 @@ def run(
         answer = desk.act(view, step)
         if isinstance(answer, Refused) and step.state.task.id in desk.passed:
             yield Step(step.state, Hold(answer.reason, ""))
+        view = attend(host, observe(host.site))
         if once:
             break
-        view = observe(host.site)
+    host.forge.settle()
     desk.close()
 
 

@@ -60,6 +60,7 @@ class Issue(msgspec.Struct, frozen=True):
 
     `labelled` is the last time that the label was put on it, None while it is off; `edited` when title or text were
     last changed, None for never (ISO 8601, UTC). Both are looked up only for an issue that may still be accepted.
+    `stage` is what our label on it says.
     """
 
     number: int
@@ -70,6 +71,7 @@ class Issue(msgspec.Struct, frozen=True):
     labelled: Labelled | None
     edited: str | None = None
     looked_up: bool = True
+    stage: str = ""
 
 
 class Remark(msgspec.Struct, frozen=True):
@@ -145,9 +147,13 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Forge(Protocol):
-    """The few things that differ between plain Git and a server with pull requests."""
+    """The few things that differ between plain Git and a server with pull requests.
+
+    `talks`: whether people say things there, which are heard and answered.
+    """
 
     name: str
+    talks: bool
 
     def open(self, proposal: Proposal) -> str:
         """Make the proposal visible, once; returns where a person finds it (an address or a branch name)."""

@@ -8,8 +8,8 @@ from runner.credentials import Credentials
 from runner.forge import Heard, Merged, Proposal, Refused, Shown, Watched
 from runner.forge.github_client import Client
 from runner.forge.github_proposals import Proposals
-from runner.forge.github_show import LABELS, Show
-from runner.forge.github_talk import Talk
+from runner.forge.github_show import Show
+from runner.forge.github_talk import LABELS, Talk
 from runner.git import Identity
 from runner.lifecycle import StageRef
 
@@ -21,6 +21,7 @@ class GitHub:
     """One repository. `identities` are the ids of our accounts beside the one whose token this is."""
 
     name = "github"
+    talks = True
 
     def __init__(
         self,
@@ -99,12 +100,10 @@ class GitHub:
             self.screen.reply(pull["number"], remark, text)
 
     def _issue(self, number: int, shown: Shown) -> None:
-        if shown.refused:
-            self.screen.note(number, "task", shown.note, now=True)
-            self.screen.unlabel(number, self.task_label)
-            return
         if shown.note:
-            self.screen.note(number, "task", shown.note, now=shown.done)
+            self.screen.note(number, "task", shown.note, now=shown.done or shown.refused)
+        if shown.refused:
+            self.screen.unlabel(number, self.task_label)
         if shown.accepted:
             self.screen.eyes(f"issues/{number}")
         if shown.label:

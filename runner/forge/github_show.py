@@ -12,10 +12,9 @@ from urllib.parse import quote
 from runner.errors import UserError
 from runner.forge import Mark, Remark
 from runner.forge.github_client import Client, Rejected, Unclear
-from runner.forge.github_talk import MARKER
+from runner.forge.github_talk import LABELS, MARKER
 
 BETWEEN_NOTES = 30.0  # seconds between two changes of the same note
-LABELS = "pullwright:"
 LOOKS = 3
 
 

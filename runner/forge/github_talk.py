@@ -11,6 +11,7 @@ from runner.forge.github_client import Client
 from runner.forge.github_proposals import Proposals
 from runner.lifecycle import parse_stage_branch
 
+LABELS = "pullwright:"
 MARKER = "<!-- pullwright:"
 """Begins every comment of ours: what one of our accounts writes without it is the person's own (rule 6)."""
 _REPLY = re.compile(r"<!-- pullwright:reply (\S+) -->")
@@ -74,16 +75,10 @@ class Talk:
 
     def _issue(self, data: Any, labelled: bool, look_up: bool) -> Issue:
         """`look_up`: whether it may be accepted now, so that label and edits have to be known exactly."""
-        plain = Issue(
-            data["number"],
-            data["title"],
-            data["body"] or "",
-            data["html_url"],
-            data["state"] == "open",
-            None,
-            None,
-            False,
-        )
+        number, said = data["number"], data["body"] or ""
+        stages = [each["name"].removeprefix(LABELS) for each in data["labels"] if each["name"].startswith(LABELS)]
+        is_open, stage = data["state"] == "open", (*stages, "")[0]
+        plain = Issue(number, data["title"], said, data["html_url"], is_open, None, None, False, stage)
         if not labelled or not look_up or not plain.open:
             return msgspec.structs.replace(plain, labelled=_SOMEBODY if labelled else None)
         events = self.client.pages(f"{self.path}/issues/{plain.number}/events")
@@ -94,9 +89,8 @@ class Talk:
         edited = max([text["lastEditedAt"] or "", *renamed]) or None
         last = put[-1] if put else None
         act = Labelled(str(last["id"]), self.person(last["actor"]), last["created_at"]) if last else None
-        return Issue(
-            plain.number, text["title"], text["body"] or "", plain.url, plain.open, act, edited
-        )  # title and body of the same moment as `edited`
+        said = text["body"] or ""  # of the same moment as `edited`
+        return Issue(number, text["title"], said, plain.url, is_open, act, edited, stage=stage)
 
     # --- remarks ---------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ class Local:
     """
 
     name = "local"
+    talks = False
 
     def __init__(self, repo: git.Repo, url: str, own: Path | None) -> None:
         self.repo = repo

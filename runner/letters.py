@@ -1,0 +1,123 @@
+"""What people read on a forge about a task: the text of its proposals, and the one note on its issue. Pure.
+
+Words of agents stand in fences, where they can neither mention, close nor command; the request stands there exactly as
+the agents got it.
+"""
+
+import re
+from collections.abc import Sequence
+
+from runner.forge import Remark
+from runner.lifecycle import Stage, StageRef
+from runner.prompting import fenced
+from runner.record import Entry, Request
+from runner.state import TaskState
+from runner.wording import gate_line, one_line, trailers
+
+LIMIT = 60000
+"""Characters of a text; GitHub takes 65,536 (references: comment body)."""
+GLYPHS = {"done": "✔", "ready": "◐", "working": "▸", "held": "‖", "open": "·"}
+
+
+def plain(text: str) -> str:
+    """Somebody's words in the middle of ours: one line, without any mark-up, mention, link or image."""
+    return re.sub(r"([\\`*_\[\]<>!|~])", r"\\\1", one_line(text, 500))
+
+
+def body(state: TaskState, ref: StageRef, entry: Entry, summary: str, number: int | None) -> str:
+    """The text of a proposal: what, why, evidence, cost, the request as it was frozen, and what closes with it."""
+    request = state.frozen
+    assert request is not None  # a stage that is ready has a record
+    last = ref.stage == state.stages[-1]
+    parts = [
+        f"**{ref.stage}** of `{ref.task}`, by {plain(entry.agent)} ({plain(entry.model)}).",
+        _tie(number, last),
+        f"What was done, in the agent's words:\n\n{fenced(summary or 'nothing was said')}",
+        _evidence(entry),
+        f"{entry.steps} steps, {entry.tokens} tokens, {entry.cost:.4f} US dollars, attempt {entry.attempt}.",
+        "**Merge it** to approve. Ask for changes or comment, and the agent goes on; close it to reject it.",
+        _request(request),
+        "\n".join(trailers(ref, entry)),
+    ]
+    return _bounded("\n\n".join(part for part in parts if part))
+
+
+def _tie(number: int | None, last: bool) -> str:
+    """Only the last proposal closes the issue: the first merge would do it, whichever stage it is."""
+    if number is None:
+        return ""
+    return f"Fixes #{number}" if last else f"Refs #{number}"
+
+
+def _evidence(entry: Entry) -> str:
+    rows = "\n".join(gate_line(gate) for gate in entry.gates)
+    return f"What the runner itself saw, on a fresh checkout:\n\n{fenced(rows)}"
+
+
+def _request(request: Request) -> str:
+    """Exactly what the agents got, so that whoever reads it sees no less than they did."""
+    lines = [request.title, "", request.body, *([""] if request.acceptance else [])]
+    text = "\n".join([*lines, *(f"- {line}" for line in request.acceptance)]).strip()
+    return (
+        f"<details><summary>The request as it was accepted by {plain(request.accepted_by)}</summary>\n\n"
+        f"{fenced(text)}\n\nSHA-256 `{request.sha256}`\n\n</details>"
+    )
+
+
+def note(state: TaskState, status: str, remedy: str, unheard: Sequence[tuple[Remark, str]]) -> str:
+    """The note on an issue: where the task stands, what is next, who was not heard and why."""
+    done = state.current is None
+    lines = [f"**{state.status if done else status}**", "", *(_stage_line(state, stage) for stage in state.stages)]
+    if remedy and not done:
+        lines += ["", f"→ {plain(remedy)}"]
+    lines += _unheard(unheard)
+    lines += ["", _HELP] if not done else []
+    return _bounded("\n".join(lines))
+
+
+_HELP = (
+    "<sub>Comments of people with write access reach the agent. "
+    "`/pullwright pause`, `resume`, `cancel`, `retry`, `assign AGENT` and `answer TEXT` do what they say.</sub>"
+)
+
+
+def _stage_line(state: TaskState, stage: Stage) -> str:
+    """One stage on one line, with a sign for how it stands."""
+    now = state.open
+    if stage in state.done:
+        return f"- {GLYPHS['done']} {stage}"
+    if now is None or now.ref.stage != stage:
+        return f"- {GLYPHS['open']} {stage}"
+    entry = now.entry
+    percent = f", {entry.progress} %" if entry.state == "working" else ""
+    who = f"{plain(entry.agent)}, attempt {entry.attempt}"
+    return f"- {GLYPHS.get(entry.state, '·')} {stage}: {entry.state}{percent}, {who}"
+
+
+def _unheard(unheard: Sequence[tuple[Remark, str]]) -> list[str]:
+    if not unheard:
+        return []
+    rows = [f"- {plain(remark.who.name)}, {remark.place}: {plain(why)}" for remark, why in unheard[-5:]]
+    return ["", "Not acted on:", *rows]
+
+
+def refused(why: str) -> str:
+    """The note on an issue that did not become a task."""
+    return f"This is not a task yet: {plain(why)}."
+
+
+def stranger() -> str:
+    """Why a proposal that looks like ours does not count."""
+    return (
+        "This pull request's branch is named like one of Pullwright's, but it is not from this repository or not by "
+        "one of Pullwright's accounts: it stands for no stage, and merging it moves no task."
+    )
+
+
+def reworked(head: str) -> str:
+    """The answer in a thread."""
+    return f"Taken up: see {head[:10]}."
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= LIMIT else text[:LIMIT] + "\n```\n\n(cut)"
