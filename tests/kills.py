@@ -31,7 +31,8 @@ HERE = Path(__file__).parent
 OUTGOING = ("fetch", "push", "ls-remote")
 
 # First in PATH: counts the commands that talk to the hub, and at one of them kills the runner: `before` it or `after`
-# it with all its children, or (`orphan`) alone, so that the command itself comes to its end later.
+# it with all its children, or (`orphan`) alone, so that the command itself comes to its end later. Or it stops all of
+# them (`stop`) until somebody lets them go on.
 WRAPPER = """#!/bin/sh
 for word; do
   case "$word" in fetch|push|ls-remote) break ;; esac
@@ -45,6 +46,7 @@ case "$how" in
   before) kill -9 -"$PPID" ;;
   after) {git} "$@"; kill -9 -"$PPID" ;;
   orphan) kill -9 "$PPID"; sleep 0.3; exec {git} "$@" ;;
+  stop) kill -STOP -"$PPID"; exec {git} "$@" ;;
 esac
 """
 
@@ -132,6 +134,21 @@ def kill_at_git(place: Stand, number: int, how: str) -> Ended:
     """`pullwright run`, killed at its outgoing command `number`."""
     (place.tools / "plan").write_text(f"{number} {how}\n")
     return run(place.first, *COMMAND, "run", path=place.tools)
+
+
+def start_at_git(place: Stand, number: int, how: str) -> "subprocess.Popen[str]":
+    """`pullwright run`, left alone, to which `how` happens at its outgoing command `number`."""
+    (place.tools / "plan").write_text(f"{number} {how}\n")
+    env = {**os.environ, "PATH": f"{place.tools}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.Popen(
+        [*COMMAND, "run"], cwd=place.first, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def refs(place: Stand) -> str:
+    """All that the hub holds."""
+    return git(place.hub, "for-each-ref")
 
 
 def outgoing(place: Stand) -> list[str]:
