@@ -8,7 +8,6 @@ from runner.decide import Action, Claim, Escalate, Finish, Hold, Merge, Nothing,
 from runner.host import Hub
 from runner.lifecycle import NOT_STARTED, work_branch
 from runner.state import OpenStage
-from runner.wording import one_line
 from runner.worker import Step, is_work
 
 WIDTH = 10_000  # characters of a line where nobody says how wide the terminal is
@@ -22,12 +21,13 @@ class Words(NamedTuple):
 
 
 def lines(steps: Iterable[Step], hub: Hub, base: str, width: int = WIDTH) -> Iterator[str]:
-    """Every task in a line of at most `width` characters, in aligned columns; below it what a person can do."""
+    """Every task in a line cut to `width` characters, in aligned columns; below it what a person can do."""
     rows = [(step.state.task.id, position(step), words(step, hub, base)) for step in steps]
     first = max((len(id) for id, _, _ in rows), default=0)
     second = max((len(where) for _, where, _ in rows), default=0)
     for id, where, said in rows:
-        yield cut(f"{id:<{first}}  {where:<{second}}  {said.reason}", width)
+        line = f"{id:<{first}}  {where:<{second}}  {said.reason}"
+        yield cut(line, width) if said.ways else line  # a reason without a way out names it at its end
         yield from (f"  → {way}" for way in said.ways)
 
 
@@ -122,8 +122,3 @@ def matrix(steps: Iterable[Step], runs_on: Mapping[str, tuple[str, ...]]) -> dic
             labels = list(runs_on.get(agent, ("self-hosted", "ollama")))
             jobs.append({"task": step.state.task.id, "stage": str(step.state.current), "runs_on": labels})
     return {"include": jobs}
-
-
-def shortened(text: str) -> str:
-    """What somebody wrote, as one line for a list."""
-    return one_line(text, 160)

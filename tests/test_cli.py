@@ -1,0 +1,268 @@
+"""The one command: light to start, aligned to read, JSON for machines, and an exit status that means something."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from repositories import AUTO, COMMAND, add_task, commit, git, project, pullwright, settings, story, typed, write
+
+from pullwright import screen, standing
+from pullwright.cli import main
+from runner.task import parse_task
+
+HEAVY = {"httpx", "openai", "ollama", "rich", "git", "github", "litestar", "jinja2", "reportlab", "sqlite_utils"}
+
+
+# --- start-up ------------------------------------------------------------------------------------------------------
+
+
+def loaded(folder: Path, *words: str) -> set[str]:
+    """The modules that a command has loaded when it ends."""
+    script = "import sys, atexit; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{script}from pullwright.cli import main; main()", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("command", ["--help", "task list", "plan --json", "task show greet"])
+def test_looking_loads_no_heavy_package(repository: Path, command: str) -> None:
+    assert loaded(repository, *command.split()) & HEAVY == set()
+
+
+def test_help_loads_nothing_of_the_runner_but_its_errors(person: Path) -> None:
+    assert {name for name in loaded(person, "--help") if name.startswith("runner.")} == {"runner.errors"}
+
+
+def test_every_command_says_in_one_uncut_line_what_it_does(person: Path) -> None:
+    for words in ((), ("task",)):
+        listed = typed(person, *words, "--help").out.partition("Commands:\n")[2].splitlines()
+        assert listed
+        assert [line for line in listed if line.endswith("...") or len(line) > 80] == []
+
+
+def test_every_command_explains_itself(person: Path) -> None:
+    names = re.findall(r"^  ([a-z]+) ", typed(person, "--help").out.partition("Commands:")[2], re.MULTILINE)
+    assert {"init", "task", "run", "plan", "review", "retry", "demo"} <= set(names)
+    for name in names:
+        assert typed(person, name, "--help").status == 0
+
+
+# --- tasks ---------------------------------------------------------------------------------------------------------
+
+
+def test_task_new_writes_what_was_said_and_commits_just_that(repository: Path) -> None:
+    write(repository, {"other.txt": "mine"})
+    git(repository, "add", "other.txt")
+    words = ["-d", "More\nthan one line.", "-c", "4", "-p", "7", "-a", "it works: yes", "-a", "#2", "-s", "build, test"]
+    said = typed(repository, "task", "new", "Say: hello #1", *words, "--depends-on", "greet")
+    assert said.out == "wrote and committed tasks/say-hello-1.yaml\nnext: pullwright run --task say-hello-1\n"
+    asked = parse_task("tasks/say-hello-1.yaml", (repository / "tasks/say-hello-1.yaml").read_bytes()).request
+    assert (asked.title, asked.description) == ("Say: hello #1", "More\nthan one line.")
+    assert (asked.complexity, asked.priority, asked.acceptance) == (4, 7, ("it works: yes", "#2"))
+    assert (asked.stages, asked.depends_on) == (("build", "test"), ("greet",))
+    assert git(repository, "show", "--format=%s", "--name-only") == "Task: Say: hello #1\n\ntasks/say-hello-1.yaml"
+    assert git(repository, "status", "--porcelain") == "A  other.txt"
+
+
+def test_a_task_holds_only_what_was_said(repository: Path) -> None:
+    typed(repository, "task", "new", "Short")
+    assert yaml.safe_load((repository / "tasks/short.yaml").read_text()) == {"title": "Short"}
+
+
+def test_a_description_may_come_from_standard_input(repository: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "task", "new", "Piped", "-d", "-", "--no-commit"],
+        cwd=repository,
+        input="from a pipe\n",
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("wrote tasks/piped.yaml\nnext: commit it")
+    assert "from a pipe" in (repository / "tasks/piped.yaml").read_text()
+    assert git(repository, "status", "--porcelain") == "?? tasks/piped.yaml"
+
+
+def test_on_another_branch_the_next_step_is_the_merge(repository: Path) -> None:
+    git(repository, "checkout", "-q", "-b", "topic")
+    said = typed(repository, "task", "new", "Later")
+    assert said.out.endswith("next: merge topic into main; a task counts once it is there\n")
+
+
+def test_the_list_is_aligned_and_says_what_is_next(repository: Path) -> None:
+    add_task(repository, "a-much-longer-name", depends_on=["greet"])
+    add_task(repository, "hard", complexity=10, agent="nobody")
+    assert typed(repository, "task", "list").out.splitlines() == [
+        "a-much-longer-name  not started  held: waits for greet",
+        "  → it goes on by itself when those are complete",
+        "greet               not started  next: scripted takes design",
+        "hard                not started  held: no agent nobody",
+        "  → agents.yaml has scripted: name one of them, or add it there",
+    ]
+
+
+def test_an_empty_list_says_how_to_fill_it(tmp_path: Path, person: Path) -> None:
+    empty = project(tmp_path / "empty", agents=settings())
+    assert typed(empty, "task", "list").out == 'no tasks yet: pullwright task new "…"\n'
+    assert json.loads(typed(empty, "task", "list", "--json").out) == {"tasks": [], "problems": []}
+
+
+def test_json_is_the_same_for_list_and_plan_and_whole_for_show(repository: Path) -> None:
+    commit(repository, "Bad", {"tasks/bad.yaml": "title: [\n"})
+    listed = json.loads(typed(repository, "task", "list", "--json").out)
+    planned = json.loads(typed(repository, "plan", "--json").out)
+    assert listed["tasks"] == planned["tasks"]
+    assert planned["tasks"] == [
+        {
+            "task": "greet",
+            "title": "Say goodbye",
+            "status": "not_started",
+            "stage": "design",
+            "stage_progress": 0,
+            "action": "claim",
+            "agent": "scripted",
+            "reason": "next: scripted takes design",
+            "remedy": "",
+        }
+    ]
+    assert [problem["path"] for problem in planned["problems"]] == ["tasks/bad.yaml"]
+    assert planned["matrix"] == {
+        "include": [{"task": "greet", "stage": "design", "runs_on": ["self-hosted", "ollama"]}]
+    }
+    shown = json.loads(typed(repository, "task", "show", "greet", "--json").out)
+    assert shown.items() >= planned["tasks"][0].items()
+    assert {"path", "request", "record", "open", "updates", "commands"} <= set(shown)
+
+
+def test_the_matrix_takes_the_labels_of_the_agents_machine(tmp_path: Path, person: Path) -> None:
+    agent = {"name": "big", "model": "m", "provider": "scripted", "endpoint": "r.yaml", "runs_on": ["gpu"]}
+    here = project(tmp_path / "r", agents=settings(agent))
+    add_task(here)
+    assert json.loads(typed(here, "plan", "--json").out)["matrix"]["include"][0]["runs_on"] == ["gpu"]
+
+
+# --- what people say -----------------------------------------------------------------------------------------------
+
+
+def test_a_paused_task_rests_until_it_is_resumed(repository: Path) -> None:
+    assert "noted" in typed(repository, "pause", "greet").out
+    assert "held: paused\n  → pullwright resume greet" in typed(repository, "plan").out
+    assert typed(repository, "pause", "greet").status == 1
+    typed(repository, "resume", "greet")
+    assert "next: scripted takes design" in typed(repository, "plan").out
+
+
+def test_a_cancelled_task_ends_until_it_is_taken_up_again(repository: Path) -> None:
+    typed(repository, "cancel", "greet")
+    assert "held: cancelled\n  → pullwright retry greet" in typed(repository, "plan").out
+    typed(repository, "retry", "greet")
+    assert "next: scripted takes design" in typed(repository, "plan").out
+
+
+def test_an_assigned_task_goes_to_that_agent(tmp_path: Path, person: Path) -> None:
+    agents = [{"name": name, "model": "m", "provider": "scripted", "endpoint": "r.yaml"} for name in ("one", "two")]
+    here = project(tmp_path / "r", agents=settings(*agents))
+    add_task(here)
+    assert "next: one takes design" in typed(here, "plan").out
+    typed(here, "assign", "greet", "two")
+    assert "next: two takes design" in typed(here, "plan").out
+
+
+def test_a_question_is_answered_and_the_agent_hears_it(tmp_path: Path, person: Path) -> None:
+    told = story()
+    told["design"] = [("ask", {"question": "Which greeting?"}), *told["design"]]
+    here = project(tmp_path / "r", agents=settings(review=AUTO), replies=told)
+    add_task(here, stages=["design"])
+    held = pullwright(here, "run")
+    assert held.status == 0
+    assert 'held: needs input: Which greeting?\n  → pullwright answer greet "…"' in held.out
+    assert typed(here, "review", "greet", "--approve").status == 1
+    typed(here, "answer", "greet", "The usual one.")
+    ran = pullwright(here, "run")
+    assert "The usual one." in ran.out
+    assert "complete  done" in ran.out
+
+
+def test_who_said_it_is_who_git_says_one_is(repository: Path) -> None:
+    typed(repository, "pause", "greet")
+    said = json.loads(git(repository, "log", "-1", "--format=%B", "refs/pullwright/commands/tasks/greet"))
+    assert (said["who"], said["verb"]) == ("Pat <pat@example.invalid>", "pause")
+
+
+# --- how it ends ---------------------------------------------------------------------------------------------------
+
+
+def test_a_fault_of_ours_is_status_3_with_a_report(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("PULLWRIGHT_STATE", str(repository / "greeting.txt"))  # a file where a folder is wanted
+    ran = pullwright(repository, "plan")
+    assert ran.status == 3
+    report = Path(ran.err.rpartition(" ")[2].strip())
+    text = report.read_text()
+    assert "Traceback" in text
+    assert "- command: `pullwright plan`" in text
+    assert os.environ["HOME"] not in text.partition("```")[0]
+
+
+def test_a_closed_pipe_ends_it_quietly(repository: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", '"$@" task show greet --json | head -c 1', "-", *COMMAND],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("{", "")
+
+
+def test_the_version_is_told(person: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert re.fullmatch(r"pullwright, version \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+# --- lines ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("greet  design is ready", "greet  design    is ready"),
+        ("greet  build  gate passed  a: b", "greet  build     gate passed  a: b"),
+        ("greet  complete  scripted  step 1  view .", "greet  complete  scripted  step 1  view ."),
+        ("gemma is offline", "gemma is offline"),
+        ("greet  designing", "greet  designing"),
+        ("", ""),
+    ],
+)
+def test_stages_stand_in_a_column(line: str, shown: str) -> None:
+    assert screen.in_columns(screen.parts(line)) == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "width", "shown"),
+    [
+        ("short", 20, "short"),
+        ("a long command that goes on", 10, "a long co…"),
+        ("a long command that goes on → exit 1", 20, "a long com… → exit 1"),
+    ],
+)
+def test_a_cut_line_keeps_how_a_command_ended(line: str, width: int, shown: str) -> None:
+    assert screen.fitted(line, width) == shown
+    assert len(shown) <= width
+
+
+def test_cutting_keeps_columns() -> None:
+    assert standing.cut("a    b", 6) == "a    b"
+    assert standing.cut("a    bcd", 7) == "a    b…"
