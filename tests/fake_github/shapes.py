@@ -45,7 +45,7 @@ class Shapes:
             "name": name,
             "color": "ededed",
             "default": False,
-            "description": None,
+            "description": "",
         }
 
     def issue(self, issue: Issue) -> dict[str, Any]:

@@ -176,8 +176,7 @@ class World:
         return (datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=self.minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def user(self, login: str, level: str = "none", *, id: int | None = None, type: str = "User") -> User:
-        made = self.users.setdefault(login, User(login, id or self.id(), level, type))
-        return made
+        return self.users.setdefault(login, User(login, id or self.id(), level, type))
 
     def fire(self, event: str, **payload: Any) -> None:
         """Note a webhook event; the server sends it to who has subscribed."""
