@@ -257,13 +257,13 @@ def test_images_that_are_too_large_or_no_images_are_refused(folder: Path) -> Non
         file.truncate(MOST_BYTES + 1)
     (folder / "pixels.png").write_bytes(_bomb(MOST_PIXELS))
     (folder / "text.png").write_text("<svg/>")
-    (folder / "script.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) run")
+    Image.new("RGB", (9, 9)).save(folder / "paint.bmp")  # a picture that could be read, by a decoder too many
     (folder / "cut.png").write_bytes(png((900, 900))[:-900])
     for name, why in [
         ("bytes.png", "bytes, more than"),
         ("pixels.png", "pixels, more than"),
         ("text.png", "no readable image"),
-        ("script.eps", "no readable image"),
+        ("paint.bmp", "no readable image"),
         ("cut.png", "no readable image"),
     ]:
         assert why in illustrated(folder, name).left_out[0]

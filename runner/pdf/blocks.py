@@ -7,7 +7,7 @@ from typing import NamedTuple
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 from reportlab.lib.styles import ParagraphStyle
-from reportlab.platypus import Flowable, HRFlowable, Image, Indenter, PageBreak, Paragraph, Spacer
+from reportlab.platypus import CondPageBreak, Flowable, HRFlowable, Image, Indenter, PageBreak, Paragraph, Spacer
 
 from runner.errors import ToolError
 from runner.pdf import Part, styles
@@ -22,6 +22,7 @@ MOST_SET = 3_000  # characters of a paragraph that is set with its markup: the t
 MOST_IMAGES = 40  # in one part
 MOST_DEPTH = 8  # lists and quotations within each other that are moved to the right
 POINTS_A_PIXEL = 0.6
+ROOM_BELOW_HEADING = 90.0  # points: a heading with less below it goes to the next page
 TALLEST = 0.6 * styles.HEIGHT
 
 
@@ -66,6 +67,7 @@ def _all(node: SyntaxTreeNode, place: Place) -> Iterator[Flowable]:
 def _block(node: SyntaxTreeNode, place: Place) -> Iterator[Flowable]:
     match node.type:
         case "heading":
+            yield CondPageBreak(ROOM_BELOW_HEADING)
             yield _heading(node, place)
         case "paragraph":
             yield from _paragraph(node, place, place.style)

@@ -72,7 +72,6 @@ def _heading(level: int, size: float, before: float, after: float, colour: Color
         textColor=colour,
         spaceBefore=before,
         spaceAfter=after,
-        keepWithNext=1,
     )
 
 
