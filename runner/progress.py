@@ -1,7 +1,7 @@
 """Where one task stands, read from refs, records and commands. Nothing is written."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -38,20 +38,68 @@ class Kept(NamedTuple):
     folder: str = ""
 
 
-def task_state(site: Site, refs: Refs, settings: Settings, task: Task, reverted: str | None = None) -> TaskState:
-    """All that can be known of a task now.
+class Eyes(Protocol):
+    """How Git is looked at for one task: afresh each time, or by somebody who remembers what cannot change."""
+
+    def kept(self, rev: str, task: str) -> Kept:
+        """A task's record and updates at a commit. Raises `UserError` for a record that cannot be read."""
+        ...
+
+    def said(self, commit: str | None) -> tuple[commands.Command, ...]:
+        """The commands at a ref's commit."""
+        ...
+
+    def holds(self, new: str, old: str) -> bool:
+        """Whether the commit `new` has `old` in its history."""
+        ...
+
+    def unmoved(self, branch: str, head: str) -> float:
+        """For how many seconds this host has seen the branch at that head."""
+        ...
+
+    def change(self, head: str, entry: Entry, target: str, state: TaskState) -> Change | None:
+        """What merging a ready stage would do, or None where nobody asks for it."""
+        ...
+
+
+class Afresh(NamedTuple):
+    """Eyes that ask Git each time."""
+
+    site: Site
+
+    def kept(self, rev: str, task: str) -> Kept:
+        return kept(self.site.repo, rev, task)
+
+    def said(self, commit: str | None) -> tuple[commands.Command, ...]:
+        return commands.read(self.site.repo, commit)
+
+    def holds(self, new: str, old: str) -> bool:
+        return git.is_ancestor(self.site.repo, old, new)
+
+    def unmoved(self, branch: str, head: str) -> float:
+        return unmoved_for(self.site.state, branch, head, self.site.clock())
+
+    def change(self, head: str, entry: Entry, target: str, state: TaskState) -> Change | None:
+        return _change(self.site.repo, head, entry, target, state)
+
+
+def task_state(
+    site: Site, refs: Refs, settings: Settings, task: Task, reverted: str | None = None, eyes: Eyes | None = None
+) -> TaskState:
+    """All that can be known of a task now, seen with `eyes` (None: afresh).
 
     `reverted` is the commit that took the task's record off base, if there is one and no record is there now. What
     was done before it does not count; a task branch that does not hold that commit is from before.
     """
-    said = commands.read(site.repo, refs.ours.get(commands.ref_of(task.id).removeprefix("refs/pullwright/")))
+    eyes = eyes or Afresh(site)
+    said = eyes.said(refs.ours.get(commands.ref_of(task.id).removeprefix("refs/pullwright/")))
     standing = commands.standing(said)
     work = refs.branches.get(work_branch(task.id))
-    stale = reverted is not None and (work is None or not git.is_ancestor(site.repo, reverted, work))
-    on_base = kept(site.repo, refs.base, task.id)
-    on_work = kept(site.repo, work, task.id) if work and not stale else Kept()
+    stale = reverted is not None and (work is None or not eyes.holds(work, reverted))
+    on_base = eyes.kept(refs.base, task.id)
+    on_work = eyes.kept(work, task.id) if work and not stale else Kept()
     at_target = _further(on_base, on_work)
-    before = kept(site.repo, f"{reverted}^", task.id) if stale else at_target
+    before = eyes.kept(f"{reverted}^", task.id) if stale else at_target
     frozen = at_target.record.request if at_target.record else None
     stages = frozen.stages if frozen else task.request.stages
     state = TaskState(
@@ -70,7 +118,7 @@ def task_state(site: Site, refs: Refs, settings: Settings, task: Task, reverted:
     )
     if state.current is None:
         return state
-    state = _with_branch(site, refs, settings, state, reverted)
+    state = _with_branch(site, refs, settings, state, reverted, eyes)
     return msgspec.structs.replace(
         state, started=bool(state.done or state.attempts), trouble=state.trouble or _trouble(state)
     )
@@ -128,7 +176,9 @@ def kept(repo: git.Repo, rev: str, task: str) -> Kept:
 # --- the branch of the current stage -------------------------------------------------------------------------------
 
 
-def _with_branch(site: Site, refs: Refs, settings: Settings, state: TaskState, reverted: str | None) -> TaskState:
+def _with_branch(
+    site: Site, refs: Refs, settings: Settings, state: TaskState, reverted: str | None, eyes: Eyes
+) -> TaskState:
     """The state with its current stage's highest attempt, open or to be closed: one from before a revert, or at or
     below the stage's floor, does not count."""
     found = {
@@ -140,10 +190,10 @@ def _with_branch(site: Site, refs: Refs, settings: Settings, state: TaskState, r
     if not found:
         return state
     ref = max(found, key=lambda each: each.attempt)
-    closed, state = state, _with_open(site, refs, settings, state, ref, found[ref])
+    closed, state = state, _with_open(site, refs, settings, state, ref, found[ref], eyes)
     if state.open is None:
         return state
-    before = reverted is not None and not git.is_ancestor(site.repo, reverted, state.open.head)
+    before = reverted is not None and not eyes.holds(state.open.head, reverted)
     if before or ref.attempt <= state.standing.floors.get(ref.stage, 0):
         return msgspec.structs.replace(closed, superseded=state.open)
     return state
@@ -161,10 +211,12 @@ def _attempts(refs: Refs, state: TaskState) -> list[int]:
     return known + past + present
 
 
-def _with_open(site: Site, refs: Refs, settings: Settings, state: TaskState, ref: StageRef, branch: str) -> TaskState:
+def _with_open(
+    site: Site, refs: Refs, settings: Settings, state: TaskState, ref: StageRef, branch: str, eyes: Eyes
+) -> TaskState:
     head = refs.branches[branch]
     try:
-        there = kept(site.repo, head, state.task.id)
+        there = eyes.kept(head, state.task.id)
     except UserError as error:
         return msgspec.structs.replace(state, trouble=f"unreadable record on {branch}: {error.what}")
     entry = there.record.stages.get(ref.stage) if there.record else None
@@ -172,9 +224,9 @@ def _with_open(site: Site, refs: Refs, settings: Settings, state: TaskState, ref
         return msgspec.structs.replace(state, trouble=f"foreign branch: {branch} is not a claim, delete or rename it")
     state = msgspec.structs.replace(state, task=msgspec.structs.replace(state.task, kept_in=there.folder))
     target = refs.base if state.is_last else state.work
-    if entry.state == "closed" or (target is not None and git.is_ancestor(site.repo, head, target)):
+    if entry.state == "closed" or (target is not None and eyes.holds(target, head)):
         return state
-    unmoved = unmoved_for(site.state, branch, head, site.clock()) if entry.state == "working" else 0.0
+    unmoved = eyes.unmoved(branch, head) if entry.state == "working" else 0.0
     opened = OpenStage(
         ref=ref,
         branch=branch,
@@ -184,7 +236,7 @@ def _with_open(site: Site, refs: Refs, settings: Settings, state: TaskState, ref
         expired=unmoved >= lease_seconds(settings.policy),
         heard=frozenset(update.id for update in there.updates),
         findings=_findings(there.updates),
-        change=_change(site.repo, head, entry, target, state) if target else None,
+        change=eyes.change(head, entry, target, state) if target else None,
     )
     frozen = there.record.request
     return msgspec.structs.replace(state, open=opened, frozen=frozen, stages=frozen.stages, updates=there.updates)
