@@ -1,0 +1,320 @@
+"""A stage branch that a host owns: people's commits on it, its renewal, and what is found again after a crash."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from repositories import AUTO, add_task, bare_hub, clone, git, project, settings, story
+from scenes import Scene
+
+from runner import hooks, lease, publish, worker
+from runner.agents import Agent
+from runner.claims import Lost, Won
+from runner.errors import UserError
+from runner.host import Host
+from runner.lease import Lease
+from runner.lifecycle import Stage
+from runner.models import Abilities, Model, Reply, Request
+from runner.place import place_of
+from runner.pulse import renew_after
+from runner.seen import unmoved_for
+from runner.trajectory import Trajectory
+
+BUILD = "agents/greet/build"
+
+
+@pytest.fixture
+def scene(hub: tuple[Path, Path]) -> Scene:
+    """A clone of a bare hub where everything is merged by policy; its design is done."""
+    scene = Scene(hub[1])
+    scene.run(turns=2)
+    return scene
+
+
+def owned(scene: Scene) -> Lease:
+    """A claim of the build, with nothing done yet."""
+    view = scene.look()
+    taken = lease.claim(
+        scene.host(), view.settings, view.state("greet"), view.settings.agents[0], Stage.BUILD, 1, view.refs.ours
+    )
+    assert isinstance(taken, Lease)
+    return taken
+
+
+def on_hub(scene: Scene, rev: str, path: str) -> str:
+    return git(Path(scene.site.hub.url), "show", f"{rev}:{path}")
+
+
+class Interrupting:
+    """A model at whose reply number `at` something happens first, outside."""
+
+    def __init__(self, model: Model, at: int, deed: Callable[[], object]) -> None:
+        self.name, self.model, self.at, self.deed = model.name, model, at, deed
+
+    def check(self) -> Abilities:
+        return self.model.check()
+
+    def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
+        if request.turn == self.at:
+            self.deed()
+        return self.model.reply(request, on_text)
+
+
+def during_the_build(scene: Scene, at: int, deed: Callable[[], object]) -> Host:
+    """A host in whose build something happens, once, before the agent's reply number `at`."""
+    host, deeds = scene.host(), [deed]
+
+    def model(agent: Agent, stage: Stage) -> Model:
+        if stage is not Stage.BUILD:
+            return host.model(agent, stage)
+        return Interrupting(host.model(agent, stage), at, lambda: deeds and deeds.pop()())
+
+    return replace(host, model=model)
+
+
+# --- people's commits ----------------------------------------------------------------------------------------------
+
+
+def test_what_people_push_while_the_agent_works_is_kept_and_gated(scene: Scene) -> None:
+    host = during_the_build(scene, 1, lambda: scene.push_onto(BUILD, {"more.txt": "more\n"}))
+    steps = [type(step.action).__name__ for step in worker.run(host)]
+    assert steps[:3] == ["Claim", "Propose", "Merge"], "the gates ran again on what people pushed"
+    assert scene.state().current is None
+    assert on_hub(scene, "main", "more.txt") == "more" and "goodbye" in on_hub(scene, "main", "greeting.txt")
+    assert "their commits are kept: more.txt" in on_hub(scene, "main", "tasks/greet/updates.jsonl")
+
+
+def test_what_people_push_and_breaks_the_checks_is_found_by_the_gates(scene: Scene) -> None:
+    host = during_the_build(scene, 1, lambda: scene.push_onto(BUILD, {"tests/no.sh": "exit 1\n"}))
+    for step in worker.run(host):
+        if step.state.open is not None and step.state.open.entry.hold is not None:
+            assert "gate failed: checks" in step.state.open.entry.hold.reason
+            return
+    raise AssertionError("never held")
+
+
+def test_where_people_and_the_agent_conflict_theirs_stands_path_by_path(scene: Scene) -> None:
+    mine = owned(scene)
+    scene.push_onto(BUILD, {"greeting.txt": "hello\ntheirs\n"})
+    repo = mine.host.repo
+    files = {"greeting.txt": b"hello\nours\n", "new.txt": b"ours\n"}
+    tree = lease.git.tree_with(repo, lease.git.tree_of(repo, mine.head), files)
+    assert isinstance(mine.push(mine.commit(tree, "ours\n")), Won)
+    assert on_hub(scene, BUILD, "greeting.txt") == "hello\ntheirs" and on_hub(scene, BUILD, "new.txt") == "ours"
+    assert mine.met == ("greeting.txt",)
+
+
+def test_the_agent_is_given_what_people_pushed_at_the_next_renewal(scene: Scene) -> None:
+    mine = owned(scene)
+    times = [0.0]
+    mine.clock, mine.pushed = lambda: times[0], 0.0
+    place = place_of(mine)
+    with Trajectory.open(place.trajectory) as trajectory:
+        publish.lay_out(mine, place.space, mine.head)
+        around = hooks.Hooks(mine, place.space, trajectory, "", lambda: None)
+        scene.push_onto(BUILD, {"more.txt": "more\n"})
+        (place.space.src / "own.txt").write_text("own\n")
+        times[0] = 1800 / 4
+        said = around.before()
+    assert isinstance(said, tuple) and "more.txt" in said[0].text
+    assert (place.space.src / "more.txt").read_text() == "more\n" and (place.space.src / "own.txt").exists()
+
+
+def test_a_stage_branch_deleted_under_way_is_said_and_the_next_attempt_has_the_next_number(scene: Scene) -> None:
+    host = during_the_build(scene, 1, lambda: git(scene.folder, "push", "-q", "origin", f":{BUILD}"))
+    list(worker.run(host))
+    assert any(f"{BUILD} is no longer there: somebody deleted it" in line for line in scene.said)
+    assert scene.state().current is None
+    assert "attempt: 2" in on_hub(scene, "main", "tasks/greet/record.yaml")
+
+
+def test_another_host_knows_the_number_of_an_attempt_whose_branch_is_gone(scene: Scene, tmp_path: Path) -> None:
+    owned(scene)
+    git(scene.folder, "push", "-q", "origin", f":{BUILD}")
+    assert Scene(clone(Path(scene.site.hub.url), tmp_path / "other")).state().attempts == 1
+
+
+def test_a_stage_branch_checked_out_in_the_hub_holds_nothing_up_but_itself(tmp_path: Path, person: Path) -> None:
+    folder = project(tmp_path / "own", agents=settings(review=AUTO))
+    add_task(folder)
+    scene = Scene(folder)
+    scene.run(turns=2)
+    host = during_the_build(scene, 1, lambda: git(folder, "checkout", "-q", BUILD))
+    with pytest.raises(UserError, match=f"(?s){BUILD}.*check out another one"):
+        list(worker.run(host))
+    git(folder, "checkout", "-q", "main")
+    scene.run()
+    assert scene.state().current is None
+    assert "steps: 2" in git(folder, "show", "main:tasks/greet/record.yaml"), "the work done before was not lost"
+
+
+# --- who owns it ---------------------------------------------------------------------------------------------------
+
+
+def test_an_attempt_that_a_person_ended_is_not_brought_back_by_its_owner(scene: Scene, tmp_path: Path) -> None:
+    mine = owned(scene)
+    other = Scene(clone(Path(scene.site.hub.url), tmp_path / "other"))
+    state = other.state()
+    assert state.open is not None
+    assert isinstance(lease.close(other.host(), state, state.open, ()), Won)
+    answer = mine.push(mine.commit(lease.git.tree_of(mine.host.repo, mine.head), "late\n"))
+    assert answer == Lost(f"{BUILD} is no longer ours: it is closed")
+
+
+def test_a_rewritten_branch_is_not_ours_any_more(scene: Scene) -> None:
+    mine = owned(scene)
+    scene.fetch()
+    tree = git(scene.folder, "rev-parse", f"origin/{BUILD}^{{tree}}")
+    made = git(scene.folder, "commit-tree", tree, "-p", f"origin/{BUILD}^", "-m", "rewritten")
+    git(scene.folder, "push", "-q", "--force", "origin", f"{made}:refs/heads/{BUILD}")
+    answer = mine.push(mine.commit(lease.git.tree_of(mine.host.repo, mine.head), "late\n"))
+    assert answer == Lost(f"{BUILD} is no longer ours: somebody has rewritten it")
+
+
+def test_a_second_process_that_looked_too_early_does_not_do_the_work_again(scene: Scene) -> None:
+    owned(scene)
+    view = scene.look()
+    scene.run(turns=1)  # the first process goes on meanwhile
+    answer = lease.again(scene.host(), view.settings, view.state("greet"), view.refs.ours)
+    assert answer == Lost(f"{BUILD} has moved: look again")
+
+
+# --- renewal -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("minutes", [3, 4, 10, 30, 1440])
+def test_a_lease_is_renewed_within_a_third_and_not_twice_a_minute(minutes: int) -> None:
+    for part in (0.25, 0.3):
+        assert 60 <= renew_after(minutes * 60.0, part) <= minutes * 60.0 / 3
+
+
+def test_a_very_short_lease_is_renewed_within_a_third_all_the_same() -> None:
+    assert renew_after(2.0, 0.25) <= 2.0 / 3
+
+
+def test_steps_push_only_when_the_renewal_is_due(scene: Scene) -> None:
+    mine = owned(scene)
+    times = [0.0]
+    mine.clock, mine.pushed = lambda: times[0], 0.0
+    place = place_of(mine)
+    pushes = []
+    with Trajectory.open(place.trajectory) as trajectory:
+        publish.lay_out(mine, place.space, mine.head)
+        around = hooks.Hooks(mine, place.space, trajectory, "", lambda: None)
+        for second in range(0, 1801, 30):
+            times[0] = float(second)
+            before = mine.head
+            around.before()
+            if mine.head != before:
+                pushes.append(second)
+    assert pushes == [450, 900, 1350, 1800]
+
+
+def test_a_hub_that_is_away_does_not_stop_the_work_until_the_lease_is_over(scene: Scene) -> None:
+    mine = owned(scene)
+    times = [0.0]
+    mine.clock, mine.pushed = lambda: times[0], 0.0
+    place, hub = place_of(mine), Path(scene.site.hub.url)
+    with Trajectory.open(place.trajectory) as trajectory:
+        publish.lay_out(mine, place.space, mine.head)
+        around = hooks.Hooks(mine, place.space, trajectory, "", lambda: None)
+        hub.rename(hub.with_suffix(".away"))
+        times[0] = 460.0
+        assert around.before() == ()
+        times[0] = 1800.0
+        stopped = around.before()
+        assert isinstance(stopped, hooks.Stopped) and "cannot be reached" in stopped.reason
+        hub.with_suffix(".away").rename(hub)
+        times[0] = 1820.0
+        assert around.before() == () and git(hub, "rev-parse", BUILD) == mine.head
+
+
+def test_a_host_knows_only_what_it_has_seen_itself(tmp_path: Path) -> None:
+    assert unmoved_for(tmp_path, "b", "one", 1000.0) == 0.0, "new to it, however old the commit"
+    assert unmoved_for(tmp_path, "b", "one", 1500.0) == 500.0
+    assert unmoved_for(tmp_path, "b", "two", 1600.0) == 0.0
+    assert unmoved_for(tmp_path, "b", "two", 1500.0) == 0.0, "a clock that was set back"
+    (tmp_path / "seen.json").write_text('{"b": ')
+    assert unmoved_for(tmp_path, "b", "two", 9999.0) == 0.0
+
+
+# --- what an interruption leaves -----------------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    """The process is gone: nothing that would tidy up runs but what Python itself unwinds."""
+
+
+def crash() -> None:
+    raise Crash
+
+
+def test_what_people_pushed_while_we_were_away_is_not_undone_by_the_work_found_again(scene: Scene) -> None:
+    with pytest.raises(Crash):
+        list(worker.run(during_the_build(scene, 1, crash)))
+    scene.push_onto(BUILD, {"more.txt": "more\n", "tests/hello.sh": "grep -q hello greeting.txt # theirs\n"})
+    scene.finish()
+    assert on_hub(scene, "main", "more.txt") == "more" and "theirs" in on_hub(scene, "main", "tests/hello.sh")
+    assert "goodbye" in on_hub(scene, "main", "greeting.txt")
+
+
+def test_what_a_rework_is_about_is_told_after_a_crash_too(scene: Scene) -> None:
+    told = story()
+    told["build"] = [
+        ("bash", {"command": "echo goodbye > greeting.txt"}),
+        ("finish", {"summary": "Done."}),
+        ("bash", {"command": "{ echo hello; cat greeting.txt; } > new && mv new greeting.txt"}),
+        ("finish", {"summary": "Mended."}),
+    ]
+    scene.replies(told)
+    view = scene.look()
+    while type(worker.plan(view)[0].action).__name__ != "Rework":
+        scene.run(turns=1)
+        view = scene.look()
+    state = view.state("greet")
+    agent = view.settings.agents[0]
+    taken = lease.reclaim(
+        scene.host(), view.settings, state, agent, "grep says no", view.refs.ours, counts=True
+    )  # and then the host dies
+    assert isinstance(taken, Lease)
+    asked: list[str] = []
+    host = scene.host()
+    listening = replace(host, model=lambda agent, stage: Listening(host.model(agent, stage), asked))
+    list(worker.run(listening, once=True))
+    assert "grep says no" in asked[0] and scene.state().current == "build"
+    scene.finish()
+
+
+class Listening:
+    """A model that writes down what it is asked."""
+
+    def __init__(self, model: Model, asked: list[str]) -> None:
+        self.name, self.model, self.asked = model.name, model, asked
+
+    def check(self) -> Abilities:
+        return self.model.check()
+
+    def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
+        self.asked.append("\n".join(message.text for message in request.messages))
+        return self.model.reply(request, on_text)
+
+
+def test_gates_that_were_interrupted_run_again_without_the_agent(repository: Path, tmp_path: Path) -> None:
+    bare_hub(repository, tmp_path / "hub.git")
+    scene = Scene(repository)
+    scene.to("complete")
+    scene.push_onto("agents/greet/complete", {"more.txt": "more\n"})
+    view = scene.look()
+    state = view.state("greet")
+    taken = lease.reclaim(
+        scene.host(), view.settings, state, view.settings.agents[0], "the branch has changed since the gates ran",
+        view.refs.ours, counts=False, gates_only=True,
+    )  # fmt: skip
+    assert isinstance(taken, Lease)
+    asked: list[str] = []
+    host = scene.host()
+    list(worker.run(replace(host, model=lambda agent, stage: Listening(host.model(agent, stage), asked))))
+    assert asked == [] and scene.state().open is not None
+    scene.approve()
+    assert on_hub(scene, "main", "more.txt") == "more"
