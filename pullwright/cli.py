@@ -187,6 +187,25 @@ def answer(id: str, text: str) -> None:
 
 
 @cli.command()
+@click.argument("id", required=False)
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the report of ID as text instead.")
+@json_option
+def report(id: str | None, as_markdown: bool, as_json: bool) -> None:
+    """What merged stages cost and took, by agent and complexity.
+
+    With ID: write the report of that task as a PDF, and print where it lies.
+    """
+    from pullwright.reporting import report_here, report_task
+
+    if id is not None:
+        report_task(Path.cwd(), id, as_json, as_markdown)
+    elif as_markdown:
+        raise click.UsageError("--markdown is for the report of one task: name its ID")
+    else:
+        report_here(Path.cwd(), as_json)
+
+
+@cli.command()
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--model", metavar="PROVIDER:NAME", help="Your own model instead of the recorded one, as ollama:gemma3:4b."
@@ -226,9 +245,7 @@ def _guarded(call: Callable[[], Any]) -> int:
     except Exception as error:
         from pullwright.report_bug import write_report
 
-        click.echo(
-            f"pullwright: this is our fault: {error}\n  → please report it; what is known is in {write_report(error)}",
-            err=True,
-        )
+        report = write_report(error, VERSION)
+        click.echo(f"pullwright: this is our fault: {error}\n  → please report it with what is in {report}", err=True)
         return 3
     return answer if isinstance(answer, int) else 0  # click returns the status of --help and of commands that give one

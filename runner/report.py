@@ -4,11 +4,12 @@ from pathlib import Path
 
 from runner import git
 from runner.errors import ToolError, UserError
+from runner.history import RECORD
 from runner.host import Site
 from runner.pdf import Images, render
 from runner.pdf.images import MOST_BYTES
 from runner.progress import kept
-from runner.report_text import APPENDICES, SUMMARY, Account, compose
+from runner.report_text import APPENDICES, SUMMARY, Account, Completed, compose
 
 MOST_IN_DOCUMENT = 1 << 20  # bytes
 
@@ -18,12 +19,12 @@ def report_path(state: Path, task: str) -> Path:
     return state / "reports" / f"{task}.pdf"
 
 
-def write_report(site: Site, task: str, commit: str, *, base: str | None = None) -> Path:
-    """Print what `commit` holds of a task; `base`, where the task is complete, is base's head. Returns the PDF's place.
+def write_report(site: Site, task: str, commit: str, completed: Completed | None = None) -> Path:
+    """Print what `commit` holds of a task; `completed` where it is complete. Returns the PDF's place.
 
     Writing it again does no harm: it says what the commit says. Raises `UserError` where there is no record.
     """
-    document = compose(read_account(site.repo, task, commit, base))
+    document = compose(read_account(site.repo, task, commit, completed))
     target = report_path(site.state, task)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_suffix(".tmp")
@@ -32,7 +33,7 @@ def write_report(site: Site, task: str, commit: str, *, base: str | None = None)
     return target
 
 
-def read_account(repo: git.Repo, task: str, commit: str, base: str | None = None) -> Account:
+def read_account(repo: git.Repo, task: str, commit: str, completed: Completed | None = None) -> Account:
     """All that a report tells of, from the repository alone. Raises `UserError` where no record is at `commit`."""
     found = kept(repo, commit, task)
     if found.record is None:
@@ -48,18 +49,17 @@ def read_account(repo: git.Repo, task: str, commit: str, base: str | None = None
         record=found.record,
         updates=found.updates,
         documents=documents,
-        completed=_completed(repo, base, found.folder) if base is not None else None,
+        completed=completed,
         images=_images(repo, there, found.folder),
     )
 
 
-def _completed(repo: git.Repo, base: str, folder: str) -> tuple[str, str] | None:
-    """The newest commit of base's own line that touched the record, and when it was made."""
-    path = f"{folder}/record.yaml"
-    env = {"TZ": "UTC"}
+def completion(repo: git.Repo, task: str, base: str) -> Completed | None:
+    """The newest commit of base's own line that touched a task's record, and when it was made."""
+    path = f"{kept(repo, base, task).folder}/{RECORD}"
     form = ("--first-parent", "-1", "--format=%H %cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ")
-    commit, _, when = git.git(repo, "log", *form, base, "--", path, env=env).partition(" ")
-    return (commit, when) if when else None
+    commit, _, when = git.git(repo, "log", *form, base, "--", path, env={"TZ": "UTC"}).partition(" ")
+    return Completed(commit, when) if when else None
 
 
 def _images(repo: git.Repo, files: dict[str, str], folder: str) -> Images:

@@ -8,6 +8,7 @@ headings lowered, so that none of them can pass for the evidence.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,15 +21,21 @@ APPENDICES = {"design.md": "Design", "test-report.md": "Test report", "review.md
 MOST_UPDATES = 200  # in the history; the middle of a longer one is left out
 
 
+class Completed(NamedTuple):
+    """The commit on base that ended a task, and when it was made (ISO 8601)."""
+
+    commit: str
+    at: str
+
+
 class Account(msgspec.Struct, frozen=True):
-    """All that a report tells of. `documents`: name → text. `completed` is the commit on base that ended the task, and
-    when (ISO 8601); None: it is not complete."""
+    """All that a report tells of. `documents`: name → text. `completed` is None for a task on its way."""
 
     task: str
     record: Record
     updates: tuple[Update, ...]
     documents: Mapping[str, str]
-    completed: tuple[str, str] | None = None
+    completed: Completed | None = None
     images: Images = no_images
 
 
@@ -46,10 +53,15 @@ def compose(account: Account) -> Document:
 
 
 def markdown(document: Document) -> str:
-    """The same as one Markdown text, for where there is no PDF."""
+    """The same as one Markdown text, for where there is no PDF. Whole documents of others are quoted, line by line."""
     facts = "\n".join(row(name, value) for name, value in document.facts)
     head = f"# {plain(document.title)}\n\n| | |\n|-|-|\n{facts}"
-    return "\n\n".join([head, *(part.text.strip() for part in document.parts)]) + "\n"
+    return "\n\n".join([head, *(_quoted(part) if part.demote else part.text for part in document.parts)]) + "\n"
+
+
+def _quoted(part: Part) -> str:
+    """Nothing that is left open in a quotation reaches beyond it."""
+    return "\n".join(f"> {line}".rstrip() for line in part.text.strip().splitlines())
 
 
 # --- what is said at a glance ----------------------------------------------------------------------------------------
@@ -67,7 +79,7 @@ def _facts(account: Account) -> Iterator[tuple[str, str]]:
     yield "Complexity", f"{record.request.complexity} of 10: {flat(record.request.complexity_reason)}"
     yield "Worked on by", ", ".join(_agents(record)) or "nobody yet"
     steps, tokens = sum(entry.steps for entry in entries), sum(entry.tokens for entry in entries)
-    spent = _words(sum(seconds_between(entry.started, entry.finished) or 0 for entry in entries))
+    spent = length(sum(seconds_between(entry.started, entry.finished) or 0 for entry in entries))
     yield (
         "Effort",
         f"{steps:,} steps, {tokens:,} tokens, {money(sum(entry.cost for entry in entries))}, {spent} of work",
@@ -76,8 +88,7 @@ def _facts(account: Account) -> Iterator[tuple[str, str]]:
 
 def _outcome(account: Account) -> str:
     if account.completed is not None:
-        commit, at = account.completed
-        return f"complete on {moment(at)}, commit {commit[:12]}"
+        return f"complete on {moment(account.completed.at)}, commit {account.completed.commit[:12]}"
     done = [stage for stage, entry in account.record.stages.items() if entry.state in ("ready", "done")]
     return f"not complete: {len(done)} of {len(account.record.request.stages)} stages are done"
 
@@ -119,7 +130,7 @@ def _asked(record: Record) -> str:
     parts = [_table("", ("", "What must hold"), [row[1:] for row in lines])] if lines else []
     if request.depends_on:
         parts.append(f"It builds on {', '.join(plain(name) for name in request.depends_on)}.")
-    parts.append(f"This text was frozen when work began; the SHA-256 of the request is `{plain(request.sha256)}`.")
+    parts.append(f"This text was frozen when work began; its SHA-256 is {plain(request.sha256)}.")
     return "\n\n".join(parts)
 
 
@@ -129,7 +140,7 @@ def _course(record: Record) -> str:
             stage if one.attempt == 1 else f"{stage}, attempt {one.attempt}",
             f"{one.agent} ({one.model})",
             moment(one.started),
-            one.state if (took := seconds_between(one.started, one.finished)) is None else _words(took),
+            one.state if (took := seconds_between(one.started, one.finished)) is None else length(took),
             f"{one.steps:,}",
             f"{one.tokens:,}",
             money(one.cost),
@@ -237,8 +248,8 @@ def row(*cells: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Somebody's words among ours: one line without any markup (https://spec.commonmark.org/0.31.2/#backslash-escapes)."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", flat(text, 500))
+    """Somebody's words in the middle of a line of ours, without any markup."""
+    return re.sub(r"([\\`*_\[\]<>&|~!#])", r"\\\1", flat(text, 500))
 
 
 def money(dollars: float) -> str:
@@ -263,7 +274,7 @@ def seconds_between(started: str, finished: str | None) -> int | None:
     return max(0, int(took.total_seconds()))
 
 
-def _words(seconds: int) -> str:
+def length(seconds: int) -> str:
     """A length of time: `45 s`, `2 min 5 s`, `3 h 20 min`."""
     if seconds < 60:
         return f"{seconds} s"

@@ -17,8 +17,8 @@ from runner.host import Hub, Site
 from runner.lifecycle import STAGES, Stage
 from runner.pdf import Document, render
 from runner.record import Entry, Gate, PastAttempt, Record, Request, Update, dump_record, dump_updates, update_id
-from runner.report import read_account, report_path, write_report
-from runner.report_text import Account, compose, findings, markdown, moment, money, plain, row
+from runner.report import completion, read_account, report_path, write_report
+from runner.report_text import Account, Completed, compose, findings, markdown, moment, money, plain, row
 
 CLAIM = "2157a700-1801-471f-85c8-f5bc04d8647f"
 OURS = ["What was done", "What was asked", "How it went", "Evidence", "Findings of the review", "History"]
@@ -67,7 +67,7 @@ def update(number: int, content: str, agent: str | None = None, actor: str | Non
 def account(**more: object) -> Account:
     record = Record(1, REQUEST, dict.fromkeys(STAGES, ENTRY), result_path="src/login.py")
     told = Account(
-        "fix-login", record, (update(0, "looks good", actor="Ann"),), DOCUMENTS, ("c0ffee" * 7, "2026-11-24")
+        "fix-login", record, (update(0, "looks good", actor="Ann"),), DOCUMENTS, Completed("c0ffee" * 7, "2026-11-24")
     )
     return msgspec.structs.replace(told, **more)
 
@@ -98,7 +98,7 @@ def test_it_tells_what_was_asked_done_and_seen() -> None:
         "6,000 steps, 172,835 tokens, $1.25, 5 h 10 min of work",
         "`GET /login` answers **500**.",
         "| 1. | GET /login answers 200 for a.b |",
-        "It builds on api\\-cleanup.",
+        "It builds on api-cleanup.",
         "| design | gemma (gemma3:4b) | 2026-11-23 03:16 UTC | 1 h 2 min | 1,200 | 34,567 | $0.25 |",
         "| build | checks | pytest -q | ✓ passed, 1.2 s |",
         "| high | a `dot` at the end fails | fixed: trimmed |",
@@ -182,6 +182,11 @@ def test_no_words_of_others_become_a_section_of_ours() -> None:
         documents=dict.fromkeys(DOCUMENTS, HOSTILE) | {"review.md": f"- [high] {HOSTILE} — fixed: {HOSTILE}"},
     )
     assert [title for level, title in outline(compose(told)) if level == 0] == OURS
+    tokens = MarkdownIt("commonmark").enable("table").parse(markdown(compose(told)))
+    ours = [
+        tokens[at + 1].content for at, token in enumerate(tokens) if token.type == "heading_open" and not token.level
+    ]
+    assert ours[1:] == OURS
 
 
 def test_an_open_fence_in_a_document_does_not_hide_what_follows() -> None:
@@ -241,7 +246,7 @@ def text_of(path: Path) -> str:
 
 def test_the_report_is_written_from_one_commit(site: Site) -> None:
     head = kept_at(site)
-    path = write_report(site, "fix-login", head, base=head)
+    path = write_report(site, "fix-login", head, completion(site.repo, "fix-login", head))
     assert path == report_path(site.state, "fix-login") == site.state / "reports" / "fix-login.pdf"
     assert f"complete on 2026-11-24 00:00 UTC, commit {head[:12]}" in text_of(path)
     assert "Dots are allowed now." in text_of(path)
