@@ -6,7 +6,7 @@ more, nothing was changed and the sentence says that.
 
 from pathlib import Path
 
-from runner import gates, git, paperwork, wording, workspace
+from runner import gates, git, paperwork, policy, wording, workspace
 from runner.checks import Bench
 from runner.claims import Lost
 from runner.errors import ToolError
@@ -47,7 +47,9 @@ def judge(lease: Lease, tree: str, summary: str, trajectory: bytes | None) -> st
         return _ready(lease, gated, trajectory)
     reason = f"gate failed: {failed.gate.name}: {wording.one_line(failed.detail, 200)}"
     findings = f'The gate "{failed.gate.name}" failed.\n{failed.detail}'
-    return _held(lease, gated, reason, "failure", trajectory, findings)
+    allowed = _allowed(lease, tree)
+    kept = gated if allowed == tree else lease.commit(allowed, wording.work(lease.ref, lease.entry, summary), *parents)
+    return _held(lease, kept, reason, "failure", trajectory, findings)
 
 
 def refuse(lease: Lease, reason: str, trajectory: bytes) -> str:
@@ -83,9 +85,22 @@ def _held(lease: Lease, on: str, reason: str, kind: HoldKind, trajectory: bytes 
 def _taken(lease: Lease, space: Workspace) -> str:
     """The workspace's tree, or that of the branch while the workspace holds something that cannot be taken."""
     try:
-        return workspace.collect(space, lease.host.repo)
+        return _allowed(lease, workspace.collect(space, lease.host.repo))
     except ToolError:
         return git.tree_of(lease.host.repo, lease.head)
+
+
+def _allowed(lease: Lease, tree: str) -> str:
+    """`tree` with the protected paths as the branch has them: work that is held carries no change to them, since a hub
+    may refuse the whole push for one (GitHub does, for workflow files)."""
+    repo = lease.host.repo
+    touched = policy.touches(git.changed(repo, lease.head, tree), lease.settings.policy.protected)
+    if not touched:
+        return tree
+    before = {
+        file.path: f"{file.mode} {file.blob}\t{file.path}" for file in git.files(repo, lease.pending or lease.head)
+    }
+    return git.tree_from(repo, tree, [before.get(path, f"0 {'0' * 40}\t{path}") for path in touched])
 
 
 def _conflicted(lease: Lease, tree: str) -> bool:

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+from github_parts import app, bot, fake, office
 from repositories import AUTO, add_task, at_home, bare_hub, project, settings
+
+__all__ = ["app", "bot", "fake", "office"]
 
 
 @pytest.fixture

@@ -1,31 +1,15 @@
 """The whole story on GitHub, over real HTTP with real Git: from an issue by form to its close."""
 
+import contextlib
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fake_github.office import Office
 from fake_github.server import FakeGitHub
+from fake_github.state import Refusal
 from repositories import git
-
-
-@pytest.fixture
-def fake(tmp_path: Path, person: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGitHub]:
-    with FakeGitHub(tmp_path / "server") as server:
-        monkeypatch.setenv("GITHUB_SERVER_URL", server.url)
-        monkeypatch.setenv("GITHUB_API_URL", server.api)
-        for name in ("GITHUB_ACTIONS", "GITHUB_TOKEN", "PULLWRIGHT_GITHUB_APP_ID", "PULLWRIGHT_GITHUB_APP_KEY"):
-            monkeypatch.delenv(name, raising=False)
-        yield server
-        assert server.complaints == []
-
-
-@pytest.fixture
-def office(fake: FakeGitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
-    """The runner has an account of its own, with a fine-grained token."""
-    fake.world.user("pullwright-bot", "write")
-    monkeypatch.setenv("PULLWRIGHT_GITHUB_TOKEN", fake.token("pullwright-bot"))
-    return Office(fake, tmp_path, {})
 
 
 def play(office: Office, method: str) -> None:
@@ -64,3 +48,46 @@ def play(office: Office, method: str) -> None:
 def test_an_issue_goes_all_the_way_with_each_merge_method(office: Office, method: str) -> None:
     office.world.methods = {method}
     play(office, method)
+
+
+def test_with_an_app_every_token_is_narrow_and_none_is_left_behind(fake: FakeGitHub, app: str, tmp_path: Path) -> None:
+    office = Office(fake, tmp_path)
+    play(office, "squash")
+    assert {tuple(body["repositories"]) for body in fake.minted} == {("shop",)}
+    assert all("workflows" not in body["permissions"] for body in fake.minted)
+    secrets = [app.splitlines()[1], *(token for token in fake.world.tokens)]
+    assert not list(leaks(tmp_path, secrets))
+
+
+def test_with_a_personal_token_its_owner_comments(
+    fake: FakeGitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(fake, tmp_path)
+    monkeypatch.setenv("PULLWRIGHT_GITHUB_TOKEN", fake.token("mona"))
+    issue = office.issue(by="mona")
+    office.label(issue.number, by="mona")
+    office.run()
+    pull = office.pull()
+    with pytest.raises(Refusal):
+        office.review(pull.number, "CHANGES_REQUESTED", "Not yet.")
+    office.comment(pull.number, "Say why.")
+    office.run()
+    assert [c.args["text"] for c in office.task().commands if c.verb == "comment"] == ["Say why."]
+    assert office.task().open.entry.state == "ready"
+    office.merge(pull.number)
+    office.run()
+    office.merge(office.pull().number)
+    office.run()
+    assert office.task().status == "complete"
+    assert len(office.notes(issue.number)) == 1
+    assert not list(leaks(tmp_path, list(fake.world.tokens)))
+
+
+def leaks(folder: Path, secrets: list[str]) -> Iterator[tuple[Path, str]]:
+    """Files that hold a secret, whatever kind they are; objects of Git are unpacked."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            with contextlib.suppress(zlib.error):
+                data += zlib.decompress(data)
+            yield from ((path, secret) for secret in secrets if secret.encode() in data)

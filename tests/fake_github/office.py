@@ -63,12 +63,11 @@ class Office:
         self,
         fake: FakeGitHub,
         folder: Path,
-        env: Mapping[str, str],
         review: Mapping[str, str] | None = None,
         replies: repositories.Story | None = None,
         policy: Mapping[str, Any] | None = None,
     ) -> None:
-        self.fake, self.world, self.folder, self.env = fake, fake.world, folder, dict(env)
+        self.fake, self.world, self.folder = fake, fake.world, folder
         for login, level in (("mona", "maintain"), ("rita", "read"), ("wim", "write"), ("stranger", "none")):
             self.world.user(login, level)
         values = {"review": dict(review or {}), **(policy or {})}

@@ -17,7 +17,7 @@ class Shapes:
 
     @property
     def html_url(self) -> str:
-        return f"{self.url}/{self.world.owner}/{self.world.name}"
+        return f"{self.url.removesuffix('/api/v3')}/{self.world.owner}/{self.world.name}"
 
     def user(self, user: User | None) -> dict[str, Any] | None:
         if user is None:
