@@ -5,8 +5,7 @@ decide whether the work is good.
 """
 
 import contextlib
-import json
-import shutil
+import fcntl
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,28 +15,38 @@ from runner import git, workspace
 from runner.agents import Policy, Settings
 from runner.errors import UserError
 from runner.record import Gate
-from runner.sandbox import Command, Limits, Mount, Result, Sandbox
+from runner.sandbox import Command, Ending, Limits, Mount, Network, Result, Sandbox
+from runner.tally import Tally, tally
 
 CHECK_SECONDS = 900.0
 TAIL = 3000  # characters of a failing check's output that an agent is shown
 
-PREPARE_VENV = ("python3", "-m", "venv", "/workspace/venv")
+VENV = "/workspace/venv"
 
 
 class Verdict(NamedTuple):
-    """A gate and, where it failed, what there is to know of it."""
+    """A gate and, where it failed, what there is to know of it.
+
+    Of a check also how it ended and, if its output says so, how many tests it counted.
+    """
 
     gate: Gate
     detail: str = ""
+    ending: Ending = "exited"
+    tally: Tally | None = None
 
 
 class Bench(NamedTuple):
-    """Where checks run: the trusted repository, the sandbox, folders of this host for checkouts, logs and results."""
+    """Where checks run: the trusted repository, the sandbox, folders of this host for checkouts, logs and results.
+
+    `seconds` is the limit of each command.
+    """
 
     repo: git.Repo
     sandbox: Sandbox
     state: Path
     logs: Path
+    seconds: float = CHECK_SECONDS
 
 
 class Checkout(NamedTuple):
@@ -65,50 +74,85 @@ class Checkout(NamedTuple):
 @contextlib.contextmanager
 def fresh(bench: Bench, tree: str, setup: tuple[str, ...]) -> Iterator[tuple[Checkout, Verdict | None]]:
     """A fresh checkout of `tree`, prepared by `setup`; yields it with the failure of the setup, if it failed."""
-    (bench.state / "gates").mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=bench.state / "gates"))
-    try:
+    with _folder(bench.state / "gates") as folder:
         checkout = Checkout(folder)
         for name in ("root/src", "root/venv", "home", "tmp"):
             (folder / name).mkdir(parents=True)
         git.check_out(bench.repo, tree, checkout.src)
-        yield checkout, set_up(bench.sandbox, checkout.mounts(), setup, bench.logs)
-    finally:
-        workspace.remove(folder)
+        yield checkout, set_up(bench.sandbox, checkout.mounts(), setup, bench.logs, bench.seconds)
 
 
-def set_up(sandbox: Sandbox, mounts: tuple[Mount, ...], setup: tuple[str, ...], logs: Path) -> Verdict | None:
+@contextlib.contextmanager
+def _folder(gates: Path) -> Iterator[Path]:
+    """A folder of our own below `gates`, which is also removed by whoever comes next if we are killed.
+
+    It is in use as long as somebody holds the lock on the file beside it, which the kernel frees.
+    """
+    gates.mkdir(parents=True, exist_ok=True)
+    sweep(gates)
+    number, name = tempfile.mkstemp(dir=gates, suffix=".lock")
+    with open(number, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = Path(name).with_suffix("")
+        folder.mkdir(0o700)
+        try:
+            yield folder
+        finally:
+            workspace.remove(folder)
+            Path(name).unlink(missing_ok=True)
+
+
+def sweep(gates: Path) -> None:
+    """Remove the checkouts below `gates` that nobody is at any more."""
+    for path in gates.glob("*.lock"):
+        with contextlib.suppress(OSError), path.open("w") as lock:  # in use, or just gone
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            workspace.remove(path.with_suffix(""))
+            path.unlink()
+
+
+def set_up(
+    sandbox: Sandbox, mounts: tuple[Mount, ...], setup: tuple[str, ...], logs: Path, seconds: float = CHECK_SECONDS
+) -> Verdict | None:
     """Make `/workspace/venv` and run the setup commands there, which alone may reach the package registries.
 
     Nothing is made where there is nothing to set up. Returns the failure, if there is one.
     """
     if not setup:
         return None
-    made = sandbox.run(Command(PREPARE_VENV, mounts, limits=Limits(seconds=CHECK_SECONDS)))
+    make = ("python3", "-m", "venv", sandbox.locate(mounts, VENV))
+    made = _run(sandbox, Command(make, mounts, limits=Limits(seconds=seconds)))
     if not made.ok:
-        return verdict("setup", " ".join(PREPARE_VENV), made, logs)
+        return verdict("setup", " ".join(make), made, logs)
     for line in setup:
-        done = run_line(sandbox, mounts, line, network="registry")
+        done = run_line(sandbox, mounts, line, "registry", seconds)
         if not done.ok:
             return verdict("setup", line, done, logs)
     return None
 
 
-def run_line(sandbox: Sandbox, mounts: tuple[Mount, ...], line: str, network: str = "none") -> Result:
+def run_line(
+    sandbox: Sandbox, mounts: tuple[Mount, ...], line: str, reach: Network = "none", seconds: float = CHECK_SECONDS
+) -> Result:
     """One shell line of `setup` or `checks`, with the environment's programs first in PATH."""
-    done = sandbox.run(
-        Command(
-            ("bash", "-c", line),
-            mounts,
-            env={"PYTHONDONTWRITEBYTECODE": "1", "CI": "true"},
-            path=("/workspace/venv/bin",),
-            network="registry" if network == "registry" else "open" if network == "open" else "none",
-            limits=Limits(seconds=CHECK_SECONDS, output=256 << 10),
-        )
+    command = Command(
+        ("bash", "-c", line),
+        mounts,
+        env={"PYTHONDONTWRITEBYTECODE": "1", "CI": "true"},
+        path=(f"{VENV}/bin",),
+        network=reach,
+        limits=Limits(seconds=seconds, output=256 << 10),
     )
+    return _run(sandbox, command)
+
+
+def _run(sandbox: Sandbox, command: Command) -> Result:
+    """Raises `UserError` when it did not run at all: that says nothing about anybody's work."""
+    done = sandbox.run(command)
     if done.ending == "failed":
         raise UserError(
-            f"the sandbox could not run {line!r}: {done.text.strip()}", "pullwright doctor says what is amiss"
+            f"the sandbox could not run {command.argv[-1]!r}: {done.text.strip()}",
+            "pullwright doctor says what is amiss",
         )
     return done
 
@@ -119,10 +163,12 @@ def verdict(name: str, line: str, result: Result, logs: Path) -> Verdict:
     safe = "".join(char if char.isalnum() or char in "-_." else "_" for char in name)
     (logs / f"{safe}.log").write_bytes(f"$ {line}\n".encode() + result.output)
     gate = Gate(name, line, result.exit if result.ending == "exited" else None, round(result.seconds, 1))
+    counted = tally(result.text)
     if result.ok:
-        return Verdict(gate)
+        return Verdict(gate, tally=counted)
     ended = f"exit {result.exit}" if result.ending == "exited" else f"ended by {result.ending}"
-    return Verdict(gate, f"$ {line}\n{ended} after {result.seconds:.0f} s\n{result.text[-TAIL:]}")
+    said = f"$ {line}\n{ended} after {result.seconds:.0f} s\n{result.text[-TAIL:]}"
+    return Verdict(gate, said, result.ending, counted)
 
 
 def run_checks(
@@ -138,34 +184,13 @@ def run_checks(
             verdict(
                 label if len(lines) == 1 else f"{label} {number}",
                 line,
-                run_line(bench.sandbox, checkout.mounts(), line, _network(settings.policy)),
+                run_line(bench.sandbox, checkout.mounts(), line, network(settings.policy), bench.seconds),
                 bench.logs,
             )
             for number, line in enumerate(lines, 1)
         )
 
 
-def _network(policy: Policy) -> str:
+def network(policy: Policy) -> Network:
+    """What checks may reach: nothing, unless the operator's policy says `open`."""
     return "open" if policy.network == "open" else "none"
-
-
-def passing_on(bench: Bench, base: str, settings: Settings) -> tuple[str, ...]:
-    """The checks that pass on the base commit, which is what can be asked of a change. Remembered per commit."""
-    if not settings.checks:
-        return ()
-    key = git.git(bench.repo, "hash-object", "--stdin", stdin=json.dumps([settings.setup, settings.checks]).encode())
-    known = bench.state / "baseline" / f"{base}-{key[:12]}.json"
-    if known.exists():
-        return tuple(json.loads(known.read_text()))
-    verdicts = run_checks(bench, base, settings, settings.checks, "base")
-    broken = next((found for found in verdicts if found.gate.name == "setup"), None)
-    if broken is not None:  # it says nothing about any change, and without it no check would be asked of one
-        raise UserError(
-            f"setup fails on the base branch:\n{broken.detail}", "mend `setup` in agents.yaml or the repository"
-        )
-    passing = tuple(found.gate.command for found in verdicts if found.gate.passed)
-    known.parent.mkdir(parents=True, exist_ok=True)
-    scratch = known.with_suffix(f".{tempfile.gettempprefix()}")
-    scratch.write_text(json.dumps(passing))
-    shutil.move(scratch, known)
-    return passing

@@ -5,42 +5,16 @@
 
 import time
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatch
-from typing import NamedTuple
 
-from runner import checks, git, paperwork, policy, task
-from runner.agents import Settings
+from runner import backlog, checks, git, paperwork, policy, trials
+from runner.baseline import passing_on
+from runner.case import Case as Case
+from runner.case import change as change
+from runner.case import generated as generated
+from runner.case import is_task_file as is_task_file
 from runner.checks import Bench, Verdict
-from runner.errors import UserError
 from runner.lifecycle import Stage
-from runner.record import Gate, Record
-
-GENERATED = ("record.yaml", "updates.jsonl")
-
-
-class Case(NamedTuple):
-    """What is judged: `commit` of a stage, between its `target` and the `base` commit last merged in.
-
-    `folder` is that of the task's record, `record` the record as it stands, `settings` those of base.
-    """
-
-    stage: Stage
-    commit: str
-    target: str
-    base: str
-    folder: str
-    record: Record
-    settings: Settings
-
-
-def change(repo: git.Repo, commit: str, target: str, base: str) -> tuple[str, ...]:
-    """A stage's change: the paths whose content differs from both its target and the base commit last merged in."""
-    return tuple(sorted(set(git.changed(repo, target, commit)) & set(git.changed(repo, base, commit))))
-
-
-def generated(folder: str) -> frozenset[str]:
-    """The files that only the runner writes."""
-    return frozenset(f"{folder}/{name}" for name in GENERATED)
+from runner.record import Gate
 
 
 def judge(bench: Bench, case: Case) -> tuple[Verdict, ...]:
@@ -54,45 +28,44 @@ def judge(bench: Bench, case: Case) -> tuple[Verdict, ...]:
 
 
 def _design(bench: Bench, case: Case) -> Iterator[Verdict]:
-    yield _paper(
-        "design document", "design.md has its headings", lambda: paperwork.design(_text(bench, case, "design.md"))
-    )
-    yield _paper(
-        "only a design", "nothing but the record and new task files changed", lambda: _only_design(bench, case)
-    )
+    yield _document(bench, case, "design document", "design.md has its headings", "design.md", paperwork.design)
+    yield _paper("only a design", "nothing but the record and new subtasks changed", lambda: _only_design(bench, case))
 
 
 def _build(bench: Bench, case: Case) -> Iterator[Verdict]:
     yield _paper("a change", "something outside the record changed", lambda: _something_changed(bench, case))
-    yield _paper("protected paths", "no protected path touched", lambda: _protected(bench, case))
+    yield _protected(bench, case)
     yield from _checks(bench, case)
 
 
 def _test(bench: Bench, case: Case) -> Iterator[Verdict]:
-    yield _paper("protected paths", "no protected path touched", lambda: _protected(bench, case))
-    yield _paper(
-        "acceptance",
-        "test-report.md answers each acceptance line",
-        lambda: paperwork.acceptance(_text(bench, case, "test-report.md"), case.record.request.acceptance),
-    )
+    yield _protected(bench, case)
+    rule, lines = "test-report.md answers each acceptance line", case.record.request.acceptance
+    if lines:
+        yield _document(
+            bench, case, "acceptance", rule, "test-report.md", lambda text: paperwork.acceptance(text, lines)
+        )
     yield from _checks(bench, case)
     if case.record.request.tests_must_fail_before and case.settings.checks:
-        yield _fail_before(bench, case)
+        yield trials.fail_before(bench, case)
 
 
 def _review(bench: Bench, case: Case) -> Iterator[Verdict]:
-    yield _paper("protected paths", "no protected path touched", lambda: _protected(bench, case))
-    yield _paper(
-        "findings", "review.md answers every finding", lambda: paperwork.review(_text(bench, case, "review.md"))
-    )
-    yield _paper("tests kept", "no test deleted or skipped", lambda: _tests_kept(bench, case))
-    yield from _checks(bench, case)
+    yield _protected(bench, case)
+    yield _document(bench, case, "findings", "review.md answers every finding", "review.md", paperwork.review)
+    yield _paper("tests kept", "no test deleted, skipped or emptied", lambda: trials.kept(bench, case))
+    verdicts = _checks(bench, case)
+    yield from verdicts
+    yield _paper("tests counted", "no fewer tests pass than on base", lambda: trials.counted(bench, case, verdicts))
 
 
 def _complete(bench: Bench, case: Case) -> Iterator[Verdict]:
-    yield _paper("protected paths", "no protected path touched", lambda: _protected(bench, case))
-    yield _paper("summary", "summary.md names its result", lambda: _summary(bench, case))
+    yield _protected(bench, case)
+    yield _document(
+        bench, case, "summary", "summary.md names its result", "summary.md", lambda text: _result(bench, case, text)
+    )
     yield _paper("stages", "all stages before are done", lambda: _all_done(case))
+    yield _paper("base", "base is merged in", lambda: _base_inside(bench, case))
     yield from _checks(bench, case)
 
 
@@ -112,117 +85,105 @@ def _paper(name: str, rule: str, look: Callable[[], str | None]) -> Verdict:
     return Verdict(Gate(name, rule, 1 if fault else 0, round(time.monotonic() - started, 1)), fault or "")
 
 
+def _document(bench: Bench, case: Case, gate: str, rule: str, name: str, look: Callable[[str], str | None]) -> Verdict:
+    """A gate on what a document of the record says."""
+
+    def fault() -> str | None:
+        data = git.read(bench.repo, case.commit, f"{case.folder}/{name}")
+        if data is None:
+            return f"{name} is missing: write {case.folder}/{name}"
+        if len(data) > paperwork.DOCUMENT_CAP:
+            return f"{name} has {len(data) >> 20} MiB: write it for people to read"
+        return look(data.decode("utf-8", "replace"))
+
+    return _paper(gate, rule, fault)
+
+
 def _checks(bench: Bench, case: Case) -> tuple[Verdict, ...]:
     """The checks pass; a build need only pass those that base passes, since the rest may be what it is for."""
     lines = case.settings.checks
     if case.stage is Stage.BUILD:
-        lines = checks.passing_on(bench, case.base, case.settings)
+        lines = passing_on(bench, case.base, case.settings)
     return checks.run_checks(bench, case.commit, case.settings, lines)
 
 
-def _fail_before(bench: Bench, case: Case) -> Verdict:
-    """The new tests fail on base, with only the files matching `tests` laid over it."""
-    name = "tests fail without the change"
-    if not _changed_tests(bench, case):
-        missing = (
-            f"no test file is new or changed (tests: {', '.join(case.settings.tests)}): write tests for the change"
-        )
-        return Verdict(Gate(name, "the tests on base", 1, 0.0), missing)
-    lines = checks.passing_on(bench, case.base, case.settings)
-    if not lines:
-        return Verdict(Gate(name, "the checks fail on base as it is", 0, 0.0))
-    verdicts = checks.run_checks(bench, _tests_on_base(bench, case), case.settings, lines, "tests on base")
-    seconds = sum(verdict.gate.seconds for verdict in verdicts)
-    if any(verdict.gate.exit not in (0, None) and verdict.gate.name != "setup" for verdict in verdicts):
-        return Verdict(Gate(name, "; ".join(lines), 0, seconds))
-    fault = "the new tests also pass without the change, so they do not show that it works: test what was changed"
-    return Verdict(Gate(name, "; ".join(lines), 1, seconds), fault)
-
-
-def _tests_on_base(bench: Bench, case: Case) -> str:
-    """The tree of base in which the files matching `tests` are those of the commit."""
-    here = {file.path: file for file in git.files(bench.repo, case.commit) if _is_test(file.path, case)}
-    gone = [
-        file.path for file in git.files(bench.repo, case.base) if _is_test(file.path, case) and file.path not in here
-    ]
-    lines = [f"0 {'0' * 40}\t{path}" for path in gone]
-    lines += [f"{file.mode} {file.blob}\t{path}" for path, file in here.items()]
-    return git.tree_from(bench.repo, git.tree_of(bench.repo, case.base), lines)
-
-
-def _changed_tests(bench: Bench, case: Case) -> tuple[str, ...]:
-    differing = git.changed(bench.repo, case.base, case.commit)
-    return tuple(path for path, kind in differing.items() if kind != "D" and _is_test(path, case))
-
-
-def _is_test(path: str, case: Case) -> bool:
-    if path.startswith(f"{case.folder}/"):
-        return False
-    return bool(policy.touches((path,), case.settings.tests)) or any(fnmatch(path, t) for t in case.settings.tests)
-
-
-def _tests_kept(bench: Bench, case: Case) -> str | None:
-    after = _tests_of(bench, case, case.commit)
-    for before in (case.base, case.target):
-        fault = paperwork.weakened(_tests_of(bench, case, before), after)
-        if fault:
-            return fault
-    return None
-
-
-def _tests_of(bench: Bench, case: Case, rev: str) -> dict[str, str]:
-    found = [file for file in git.files(bench.repo, rev) if _is_test(file.path, case) and file.mode.startswith("100")]
-    texts = git.blobs(bench.repo, [file.blob for file in found])
-    return {file.path: texts[file.blob].decode("utf-8", "replace") for file in found}
-
-
-def _text(bench: Bench, case: Case, name: str) -> str:
-    data = git.read(bench.repo, case.commit, f"{case.folder}/{name}")
-    return (data or b"").decode("utf-8", "replace")
-
-
 def _only_design(bench: Bench, case: Case) -> str | None:
-    paths = change(bench.repo, case.commit, case.target, case.base)
-    others = [path for path in paths if not path.startswith(f"{case.folder}/")]
+    """New task files are subtasks: others would become tasks of their own when all is merged."""
     new = git.changed(bench.repo, case.target, case.commit)
+    mine = case.folder.rpartition("/")[2]
+    others = [path for path in change(bench.repo, case.commit, case.target, case.base) if not case.inside(path)]
     for path in others:
         if new.get(path) != "A" or not is_task_file(path):
             return f"a design changes nothing but {case.folder}/ and new task files: undo the change of {path}"
-        try:
-            task.parse_task(path, git.read(bench.repo, case.commit, path) or b"")
-        except UserError as error:
-            return f"{error.what} ({error.remedy})"
+    if not others:
+        return None
+    found = backlog.read(bench.repo, case.commit)
+    parents = {task.path: task.request.parent for task in found.tasks}
+    faults = {problem.path: f"{problem.path}: {problem.what} ({problem.remedy})" for problem in found.problems}
+    for path in others:
+        if path in faults:
+            return faults[path]
+        if parents.get(path) != mine:
+            return f"{path} is no subtask: put it beside {case.folder}, with the line `parent: {mine}`"
     return None
-
-
-def is_task_file(path: str) -> bool:
-    """Whether a path is where a task may stand."""
-    return path.startswith("tasks/") and path.endswith(".yaml")
 
 
 def _something_changed(bench: Bench, case: Case) -> str | None:
     paths = change(bench.repo, case.commit, case.target, case.base)
-    outside = [
-        path for path in paths if not path.startswith(f"{case.folder}/") or path.startswith(f"{case.folder}/output/")
-    ]
-    return None if outside else "nothing was changed: build what the task asks for, in the repository or in output/"
+    work = [path for path in paths if not case.inside(path) or path.startswith(f"{case.folder}/output/")]
+    return None if work else "nothing was changed: build what the task asks for, in the repository or in output/"
 
 
-def _protected(bench: Bench, case: Case) -> str | None:
-    touched = policy.touches(change(bench.repo, case.commit, case.target, case.base), case.settings.policy.protected)
-    return f"{touched[0]} is protected and only a person may change it: undo that" if touched else None
+def _protected(bench: Bench, case: Case) -> Verdict:
+    return _paper("protected paths", "no protected path touched", lambda: _touched(bench, case))
 
 
-def _summary(bench: Bench, case: Case) -> str | None:
-    return paperwork.summary(_text(bench, case, "summary.md"))[0]
+def _touched(bench: Bench, case: Case) -> str | None:
+    paths = change(bench.repo, case.commit, case.target, case.base)
+    for path in policy.touches(paths, case.settings.policy.protected):
+        return f"{path} is protected and only a person may change it: undo that"
+    for path in _foreign(bench, case, paths):
+        return f"{path} is a task's file or record, which this task may not change: undo that"
+    return None
+
+
+def _foreign(bench: Bench, case: Case, paths: tuple[str, ...]) -> Iterator[str]:
+    """Files of tasks, and other tasks' records: with those, one task could declare another one done."""
+    below = [path for path in paths if policy.folded(path).startswith("tasks/") and not case.inside(path)]
+    if not below:
+        return
+    known = [file.path for rev in (case.base, case.target) for file in git.files(bench.repo, rev, "tasks")]
+    records = tuple(
+        path.removesuffix("record.yaml") for path in known if path.count("/") > 1 and path.endswith("/record.yaml")
+    )
+    for path in below:
+        written_by_runner = policy.folded(path).endswith(("/record.yaml", "/updates.jsonl"))
+        if written_by_runner or path.startswith(records) or (path in known and is_task_file(path)):
+            yield path
+
+
+def _result(bench: Bench, case: Case, text: str) -> str | None:
+    """The result that the summary names is there, in the repository or in the task's `output/`."""
+    fault, path = paperwork.summary(text)
+    if path is None:
+        return fault
+    places = {path.rstrip("/")} | ({f"{case.folder}/{path.rstrip('/')}"} if path.startswith("output/") else set())
+    there = (file.path for file in git.files(bench.repo, case.commit))
+    if any(file == place or file.startswith(f"{place}/") for file in there for place in places):
+        return None
+    return f"summary.md names {path} as its result, which is not there: name a file of the repository or of output/"
 
 
 def _all_done(case: Case) -> str | None:
-    entries = case.record.stages
-    wanted = [stage for stage in case.record.request.stages if stage not in case.record.skipped]
+    entries, wanted = case.record.stages, case.record.request.stages
     open_ = [
         stage
         for stage in wanted
         if stage is not case.stage and (stage not in entries or entries[stage].state != "done")
     ]
     return f"these stages are not done: {', '.join(open_)}" if open_ else None
+
+
+def _base_inside(bench: Bench, case: Case) -> str | None:
+    inside = git.is_ancestor(bench.repo, case.base, case.commit)
+    return None if inside else f"base ({case.base[:12]}) is not merged in"
