@@ -1,17 +1,22 @@
 """A file with what is known of an error of ours, laid out to be pasted into a report."""
 
 import platform
+import subprocess
 import sys
 import tempfile
 import traceback
 from pathlib import Path
 
 
-def write_report(error: BaseException) -> Path:
-    """Write the report of `error` to a new file and return its path. Arguments are named, the environment is not."""
+def write_report(error: BaseException, version: str) -> Path:
+    """Write the report of `error` in our `version` to a new file and return its path.
+
+    The command's arguments are named; the environment, where keys are kept, is not.
+    """
     lines = [
         "# Pullwright: an unexpected error",
         f"- command: `{' '.join(['pullwright', *sys.argv[1:]])}`",
+        f"- Pullwright {version}, Git {_git()}",
         f"- Python {platform.python_version()} on {platform.platform()}",
         "",
         "```",
@@ -22,3 +27,14 @@ def write_report(error: BaseException) -> Path:
     with handle as file:
         file.write("\n".join(lines) + "\n")
     return Path(handle.name)
+
+
+def _git() -> str:
+    try:
+        return (
+            subprocess.run(["git", "version"], capture_output=True, text=True)
+            .stdout.strip()
+            .removeprefix("git version ")
+        )
+    except OSError:
+        return "is missing"
