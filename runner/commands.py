@@ -84,6 +84,22 @@ def ref_of(task: str) -> str:
     return f"refs/pullwright/commands/tasks/{task}"
 
 
+AGENTS = "commands/agents/"
+"""Where commands to agents lie, below `refs/pullwright/`."""
+
+
+def ref_of_agent(name: str) -> str:
+    """The ref that holds an agent's commands."""
+    return f"refs/pullwright/{AGENTS}{name}"
+
+
+def absent(commands: Iterable[Command]) -> bool:
+    """Pure: whether an agent was sent away: the last `set-status` says `offline` (and not `available`)."""
+    said = [command.args.get("status") for command in commands if command.verb == "set-status"]
+    known = [status for status in said if status in ("available", "offline")]
+    return known[-1:] == ["offline"]
+
+
 def standing(commands: Iterable[Command]) -> Standing:
     """Pure: the commands in their order → what is in force now. Later ones override earlier ones."""
     now = Standing()

@@ -28,12 +28,16 @@ REFSPECS = (f"+refs/heads/*:{HEADS}*", f"+refs/pullwright/*:{OURS}*")
 
 
 class View(NamedTuple):
-    """What one look shows: the hub's refs, the settings and the backlog of base, every task's state in work order."""
+    """What one look shows: the hub's refs, the settings and the backlog of base, every task's state in work order.
+
+    `away` are the agents that a person has sent away.
+    """
 
     refs: Refs
     settings: Settings
     backlog: Backlog
     states: tuple[TaskState, ...]
+    away: frozenset[str] = frozenset()
 
     def state(self, task: str) -> TaskState:
         """The state of one task. Raises `UserError` when there is none of that id."""
@@ -50,13 +54,13 @@ class View(NamedTuple):
         )
 
     def crew(self, offline: frozenset[str] = frozenset()) -> Crew:
-        """Who is busy with what is claimed now."""
+        """Who is busy with what is claimed now, and who is `offline` or away."""
         busy: dict[str, int] = {}
         for state in self.states:
             stage = state.open
             if stage is not None and stage.entry.state == "working" and not stage.expired:
                 busy[stage.entry.agent] = busy.get(stage.entry.agent, 0) + 1
-        return Crew(busy, offline)
+        return Crew(busy, offline | self.away)
 
 
 def observe(site: Site) -> View:
@@ -73,7 +77,15 @@ def observe(site: Site) -> View:
     states = [waiting(state, children) for state in _with_waits(states)]
     states += [child for parent in children.values() for child in _with_waits(parent)]
     known = {state.task.id for state in states} | {_stem(problem.path) for problem in found.problems}
-    return View(refs, settings, found, (*states, *removed(site.repo, refs, known)))
+    return View(refs, settings, found, (*states, *removed(site.repo, refs, known)), away(site.repo, refs))
+
+
+def away(repo: git.Repo, refs: Refs) -> frozenset[str]:
+    """The agents that a person has sent away, by a command on their own refs."""
+    found = {
+        name.removeprefix(commands.AGENTS): oid for name, oid in refs.ours.items() if name.startswith(commands.AGENTS)
+    }
+    return frozenset(name for name, oid in found.items() if commands.absent(commands.read(repo, oid)))
 
 
 def accepted(repo: git.Repo, refs: Refs) -> list[tuple[Task, str]]:
