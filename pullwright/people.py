@@ -54,7 +54,7 @@ def unready(state: TaskState) -> str | None:
 def _way_round(task: str, answer: Refused) -> str:
     """Where the merge itself was refused the reason names the command; else another look of the runner helps."""
     if answer.kind == "hold" and "git " in answer.reason:
-        return "pullwright notices the merge by itself"
+        return "the next run notices the merge by itself"
     return f"pullwright run --task {task} looks again, then: pullwright task show {task}"
 
 
