@@ -69,8 +69,9 @@ class Screen:
             self.out.flush()
         else:
             console = self.status.console
-            shown = fitted(line, console.width - len("00:00  "))
-            console.print(self.now.stamped(shown, style), no_wrap=True, overflow="ellipsis", crop=True)
+            whole = "\n" in line  # a complaint with its remedy: that is read to its end
+            shown = line if whole else fitted(line, console.width - len("00:00  "))
+            console.print(self.now.stamped(shown, style), no_wrap=not whole, overflow="fold" if whole else "ellipsis")
 
 
 class Now:
@@ -90,13 +91,14 @@ class Now:
         """A line of the log with its time."""
         from rich.text import Text
 
-        return Text.assemble((f"{self.elapsed()}  ", "dim"), (line, style), no_wrap=True, overflow="ellipsis")
+        return Text.assemble((f"{self.elapsed()}  ", "dim"), (line, style))
 
     def __rich__(self) -> "Text":
         """Asked for again at every turn of the spinner, so that the time goes on."""
         from rich.text import Text
 
-        shown = [(f"{self.elapsed()}  ", "dim"), (f"{self.place}  ", "bold"), (one_line(self.last), "dim")]
+        place = (f"{self.place}  " if self.place else "", "bold")
+        shown = [(f"{self.elapsed()}  ", "dim"), place, (one_line(self.last), "dim")]
         return Text.assemble(*shown, no_wrap=True, overflow="ellipsis")
 
 

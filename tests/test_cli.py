@@ -1,5 +1,6 @@
 """The one command: light to start, aligned to read, JSON for machines, and an exit status that means something."""
 
+import io
 import json
 import os
 import re
@@ -266,3 +267,35 @@ def test_a_cut_line_keeps_how_a_command_ended(line: str, width: int, shown: str)
 def test_cutting_keeps_columns() -> None:
     assert standing.cut("a    b", 6) == "a    b"
     assert standing.cut("a    bcd", 7) == "a    b…"
+
+
+class Terminal(io.StringIO):
+    """Where somebody watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_narrow_terminal_lines_are_cut_and_complaints_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    out = Terminal()
+    with screen.Screen(out) as shown:
+        shown.say("greet  build  scripted  step 1  bash " + "word " * 20 + "→ exit 1")
+        shown.say("the hub is away: " + "word " * 20 + "\n  → check it: git remote -v")
+    plain = [
+        line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).replace("\r", "\n").split("\n")
+    ]
+    assert max(map(len, plain)) <= 40
+    cut = next(line for line in plain if line.startswith("00:00  greet"))
+    assert cut.endswith("… → exit 1")
+    assert "  → check it: git remote -v" in plain
+    assert sum(line.count("word") for line in plain if "step 1" not in line) >= 20
+
+
+def test_a_dumb_terminal_is_treated_as_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    out = Terminal()
+    with screen.Screen(out) as shown:
+        shown.say("greet  build  scripted  \x1b[2J")
+    assert out.getvalue() == "greet  build     scripted   [2J\n"
