@@ -121,6 +121,9 @@ def _start(state: TaskState, settings: Settings, crew: Crew) -> Action:
     """No branch is open: claim the current stage, if the task waits for nothing and an agent can take it."""
     if state.waits:
         return _hold(state, f"waits for {', '.join(state.waits)}", "it goes on by itself when those are complete")
+    ended = state.superseded or state.closed
+    if ended is not None:
+        return _again(state, ended, settings, crew)
     return _claim(state, settings, crew, exclude=frozenset())
 
 

@@ -97,7 +97,14 @@ def spoken(command: Command) -> str:
     return " ".join([command.verb, *words])
 
 
-def merged_with(history: History, earlier: Iterable[Update]) -> History:
-    """The updates of an earlier attempt's branch put first, each id once."""
-    updates = {update.id: update for update in (*earlier, *history.updates)}
-    return msgspec.structs.replace(history, updates=tuple(updates.values()))
+def after(history: History, stage: Stage, earlier: History) -> History:
+    """A history that goes on after an attempt at `stage` whose branch ended: its entry is an earlier attempt, its
+    updates come first, each once."""
+    updates = {update.id: update for update in (*earlier.updates, *history.updates)}
+    ended = (PastAttempt(stage, msgspec.structs.replace(earlier.entry(stage), state="closed")),)
+    kept = (*history.record.attempts, *earlier.record.attempts, *ended)
+    present = history.record.stages.get(stage)
+    taken = (stage, present.attempt) if present else None  # it becomes an earlier attempt with the next entry
+    attempts = {(past.stage, past.entry.attempt): past for past in kept if (past.stage, past.entry.attempt) != taken}
+    record = msgspec.structs.replace(history.record, attempts=tuple(attempts.values()))
+    return msgspec.structs.replace(history, record=record, updates=tuple(updates.values()))

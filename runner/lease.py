@@ -232,7 +232,8 @@ def claim(
     work = None if state.reverted else state.work
     first = () if work else (git.Push(claims.ref(work_branch(ref.task)), state.base, ""),)
     ground = claims.ground(host.repo, work or state.base, state.base, _last_base(state.record) if work else None)
-    before = history.skipping(_before(host, settings, state), state.standing.skipped & set(state.stages) & state.done)
+    before = _after_earlier(host, state, _before(host, settings, state))
+    before = history.skipping(before, state.standing.skipped & set(state.stages) & state.done)
     frozen = before.record.request
     entry = _entry(host, agent, attempt, ground)
     lease = _lease(host, settings, state, ref, agent, before, entry, ground, ours)
@@ -262,6 +263,15 @@ def _before(host: Host, settings: Settings, state: TaskState) -> History:
         return history.begin(frozen)
     before = History(state.record, state.updates)
     return history.restarted(before, frozen) if state.reverted is not None else history.reworded(before, frozen)
+
+
+def _after_earlier(host: Host, state: TaskState, before: History) -> History:
+    """The history with that of the attempt before, which only its own branch holds."""
+    ended = state.open or state.superseded or state.closed
+    found = kept(host.repo, ended.head, state.task.id) if ended is not None else None
+    if ended is None or found is None or found.record is None:
+        return before
+    return history.after(before, ended.ref.stage, History(found.record, found.updates))
 
 
 def _still_wanted(lease: Lease, state: TaskState) -> Lost | None:

@@ -224,7 +224,7 @@ def _with_open(
         return msgspec.structs.replace(state, trouble=f"foreign branch: {branch} is not a claim, delete or rename it")
     state = msgspec.structs.replace(state, task=msgspec.structs.replace(state.task, kept_in=there.folder))
     target = refs.base if state.is_last else state.work
-    if entry.state == "closed" or (target is not None and eyes.holds(target, head)):
+    if target is not None and eyes.holds(target, head):
         return state
     unmoved = eyes.unmoved(branch, head) if entry.state == "working" else 0.0
     opened = OpenStage(
@@ -236,8 +236,10 @@ def _with_open(
         expired=unmoved >= lease_seconds(settings.policy),
         heard=frozenset(update.id for update in there.updates),
         findings=_findings(there.updates),
-        change=eyes.change(head, entry, target, state) if target else None,
+        change=eyes.change(head, entry, target, state) if target and entry.state != "closed" else None,
     )
+    if entry.state == "closed":
+        return msgspec.structs.replace(state, closed=opened)
     frozen = there.record.request
     return msgspec.structs.replace(state, open=opened, frozen=frozen, stages=frozen.stages, updates=there.updates)
 

@@ -45,7 +45,8 @@ class TaskState(msgspec.Struct, frozen=True):
     """All that can be known of a task from refs, records and commands.
 
     `stages` and `frozen` are the request's as first claimed (None: never claimed). `attempts` is the highest attempt of
-    the current stage so far (0: none). `superseded` is a branch of it that no longer counts and is still to be closed.
+    the current stage so far (0: none). `superseded` is a branch of it that no longer counts and is still to be closed,
+    `closed` one that is: the next attempt goes on from it, whoever closed it and whatever happened to them then.
     `waits` names what the task waits for. `trouble` is a hold that no branch carries, in words: `reverted`,
     `task changed`, … `reverted` is the commit that took the record off base, where work must begin anew. `base_name` is
     the branch whose head is `base`: a subtask's is its parent's task branch.
@@ -60,6 +61,7 @@ class TaskState(msgspec.Struct, frozen=True):
     frozen: Frozen | None = None
     open: OpenStage | None = None
     superseded: OpenStage | None = None
+    closed: OpenStage | None = None
     attempts: int = 0
     started: bool = False
     commands: tuple[Command, ...] = ()

@@ -318,3 +318,45 @@ def test_gates_that_were_interrupted_run_again_without_the_agent(repository: Pat
     assert asked == [] and scene.state().open is not None
     scene.approve()
     assert on_hub(scene, "main", "more.txt") == "more"
+
+
+# --- the next attempt ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rejected(tmp_path: Path, person: Path) -> Scene:
+    """A scene whose design was rejected and is to be tried again; `first` hands over to `second`."""
+    second = {"name": "second", "model": "other", "provider": "scripted", "endpoint": ".pullwright/replies.yaml"}
+    first = {**second, "name": "first", "escalation": ["second"], "max_complexity": 5}
+    folder = project(tmp_path / "clone", agents=settings(first, {**second, "min_complexity": 6}))
+    add_task(folder)
+    bare_hub(folder, tmp_path / "hub.git")
+    scene = Scene(folder)
+    scene.to("design")
+    scene.say("reject", text="the wrong way round")
+    scene.say("retry")
+    return scene
+
+
+def story_of(scene: Scene) -> list[str]:
+    updates = scene.state().updates
+    assert len({update.id for update in updates}) == len(updates)
+    return [update.content for update in updates]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_next_attempt_goes_on_from_the_one_before_even_if_its_closing_was_the_last_deed(
+    rejected: Scene, killed: bool
+) -> None:
+    before = story_of(rejected)
+    if killed:
+        state = rejected.state()
+        assert state.open is not None
+        lease.close(rejected.host(), state, state.open, state.commands)
+    assert rejected.run() == ["greet design Claim"]
+    state = rejected.state()
+    assert state.open is not None and (state.open.ref.attempt, state.open.entry.agent) == (2, "second")
+    assert story_of(rejected)[: len(before)] == before, "no pushed line is lost"
+    record = lease.kept(rejected.site.repo, state.open.head, "greet").record
+    assert record is not None
+    assert [(past.stage, past.entry.attempt, past.entry.state) for past in record.attempts] == [("design", 1, "closed")]
