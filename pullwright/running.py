@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 import msgspec
 
-from pullwright import standing
+from pullwright import actions, standing
 from pullwright.screen import Screen, is_terminal
 from runner import wiring, worker
+from runner.attend import attend
 from runner.errors import UserError
 from runner.host import Site, site_at
 from runner.lifecycle import STAGES, Stage
@@ -32,6 +33,7 @@ def run_here(folder: Path, *, task: str | None, stage: str | None, once: bool, f
     steps = [held.get(step.state.task.id, step) for step in worker.plan(view) if task in (None, step.state.task.id)]
     click.echo()
     show(steps, site, view)
+    actions.tell(_plan(tuple(steps), site, view), "Where it stands")
     problems = [problem for problem in view.backlog.problems if task is None]
     for line in standing.problem_lines(problems):
         click.echo(f"pullwright: {line}", err=True)
@@ -75,12 +77,16 @@ def width() -> int:
 
 
 def plan_here(folder: Path, as_json: bool) -> None:
-    """Print what the next turn would do."""
+    """Print what the next turn would do. As JSON it is for a workflow, which hears first what people said."""
     site = site_at(folder)
     view = observe(site)
+    if as_json and view.settings.forge != "local":
+        view = attend(wiring.host(site, view.settings, say=lambda line: None), view)
     steps = worker.plan(view)
     if as_json:
-        click.echo(json.dumps(_plan(steps, site, view), indent=2))
+        plan = _plan(steps, site, view)
+        actions.tell(plan, "What is to be done")
+        click.echo(json.dumps(plan, indent=2))
         return
     show(list(steps), site, view)
     for line in standing.problem_lines(view.backlog.problems):
