@@ -24,6 +24,24 @@ Slug = Annotated[
 ]
 
 
+class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """OpenRouter's choices among providers, by its own names, and the `models` to fall back to.
+
+    `max_price` is in US dollars for a million tokens, read and written.
+    """
+
+    models: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    quantizations: tuple[str, ...] = ()
+    allow_fallbacks: bool = True
+    sort: Literal["price", "throughput", "latency"] | None = None
+    data_collection: Literal["allow", "deny"] = "allow"
+    zdr: bool = False
+    max_price: dict[Literal["prompt", "completion"], Annotated[float, Meta(ge=0)]] = {}
+
+
 class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A model behind an endpoint, the complexity it may take, its limits and its tools.
 
@@ -52,7 +70,8 @@ class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     tools: tuple[Literal["bash", "files", "python"], ...] = ("bash", "files")
     escalation: tuple[str, ...] = ()
     runs_on: tuple[str, ...] = ("self-hosted", "ollama")
-    protocol: Literal["auto", "native", "json"] = "auto"
+    protocol: Literal["auto", "native", "json", "text"] = "auto"
+    routing: Routing = Routing()
     context: Annotated[int, Meta(ge=2048)] = 8192
     max_output: Annotated[int, Meta(ge=64)] = 2048
     steps: Annotated[int, Meta(ge=1)] = 50
@@ -196,6 +215,9 @@ def _agent(path: Path, agent: Agent, names: list[str]) -> Iterator[Fault]:
             what = "itself" if other == agent.name else f"`{shown(other)}`, which is no agent here"
             others = ", ".join(name for name in names if name != agent.name) or "another agent, once there is one"
             yield Fault((*path, "escalation", index), f"`{agent.name}` hands over to {what}", f"name {others}")
+    if agent.routing != Routing() and agent.provider != "openai":
+        what = f"`{agent.name}` is no agent of OpenRouter's"
+        yield Fault((*path, "routing"), what, "remove it, or set `provider: openai` and its endpoint")
     endpoint = _file(agent.endpoint) if agent.provider == "scripted" else _address(agent.endpoint)
     if endpoint is not None:
         yield Fault((*path, "endpoint"), *endpoint)

@@ -5,13 +5,13 @@ from runner.decide import spent
 from runner.errors import ToolError, UserError
 from runner.lease import Lease
 from runner.loop import Asked, Bounds, Exhausted, Failed, Finished, Outcome, Stopped, converse
-from runner.models import Message
+from runner.models import Message, ModelError
 from runner.place import Place, bring_trajectory, lay_out, place_of, remember
-from runner.protocols.choice import choose
+from runner.protocols.preflight import Memory, settle
 from runner.pulse import Pulse
 from runner.state import TaskState
 from runner.task import Budget
-from runner.tools import Work, observation_cap, offered, toolbox
+from runner.tools import TOOLS, Work, describe, observation_cap, offered, toolbox
 from runner.trajectory import Started, Trajectory
 from runner.workspace import Workspace
 
@@ -94,10 +94,17 @@ def _converse(
     """Talk until an outcome. Another model than before starts a new segment, with the feedback in its prompt."""
     agent = lease.agent
     model = lease.host.model(agent, lease.ref.stage)
-    abilities = model.check()
-    context = min(agent.context, abilities.context)
-    protocol = choose(agent.protocol, abilities, agent.model)
-    opening = _opening(lease, feedback, context)
+    names = offered(lease.ref.stage, agent.tools)
+    try:
+        abilities = model.load()
+        context = min(agent.context, abilities.context)
+        opening = _opening(lease, feedback, context)
+        question = opening, tuple(describe(TOOLS[name]) for name in names)
+        protocol = settle(agent.protocol, abilities, model, question, Memory(lease.host.state / "protocols.json"))
+    except ModelError as error:
+        return Failed(str(error), error.kind)
+    if abilities.note:
+        lease.host.say(f"{agent.name}: {abilities.note}")
     begun = trajectory.segment
     if begun is None or begun.model != model.name:
         remember(lease, place, opened=True)
@@ -106,7 +113,6 @@ def _converse(
     mark = place.mark(lease.entry.claim)
     in_prompt = mark is not None and mark.opened
     around = hooks.Hooks(lease, place.space, trajectory, "" if in_prompt else feedback, lambda: remember(lease, place))
-    names = offered(lease.ref.stage, agent.tools)
     seeds = prompting.seeds(_documents(lease), lease.history.record.request)
     return converse(
         model,

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from runner import credentials
 from runner.agents import Agent, Settings
 from runner.errors import UserError
@@ -95,7 +97,13 @@ def model(agent: Agent, stage: Stage, folder: Path) -> Model:
     from runner.models.openai import OpenAI
 
     return OpenAI(
-        agent.model, agent.endpoint, agent.context, agent.max_output, api_key=_key(agent), key_name=agent.api_key or ""
+        agent.model,
+        agent.endpoint,
+        agent.context,
+        agent.max_output,
+        api_key=_key(agent),
+        key_name=agent.api_key or "",
+        routing=msgspec.to_builtins(agent.routing),
     )
 
 

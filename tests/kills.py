@@ -54,15 +54,15 @@ esac
 def eventful() -> Story:
     """A task in which everything happens that a record tells of: notes, progress, a failing gate and its rework."""
     told = story()
-    told["design"][0:0] = [("note", {"text": "The greeting has one line."}), ("progress", {"percent": 40})]
     told["build"] = [
         ("bash", {"command": "echo goodbye > greeting.txt"}),
-        ("note", {"text": "The greeting is written anew."}),
+        ("frobnicate", {"text": "There is no such tool."}),
         ("finish", {"summary": "The line is there."}),
         ("bash", {"command": "{ echo hello; cat greeting.txt; } > new && mv new greeting.txt"}),
-        ("progress", {"percent": 90}),
         ("finish", {"summary": "Both lines are there."}),
     ]
+    told["complete"][0:0] = [("note", {"text": "The greeting has two lines."}), ("progress", {"percent": 40})]
+    told["complete"].insert(-1, ("note", {"text": "Nothing else was touched."}))
     return told
 
 
@@ -260,6 +260,12 @@ class MortalModel:
 
     def check(self) -> Abilities:
         return self._model.check()
+
+    def load(self) -> Abilities:
+        return self._model.load()
+
+    def identity(self) -> str:
+        return self._model.identity()
 
     def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
         self._fuse.burn()

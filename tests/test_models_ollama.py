@@ -11,7 +11,7 @@ from wire.ollama import chunk, error, last, says, stream
 from wire.server import Answer, as_json
 
 from runner.errors import UserError
-from runner.models import Message, ModelError, Reply, Request, ToolCall, ToolSpec
+from runner.models import Abilities, Message, ModelError, Reply, Request, ToolCall, ToolSpec
 from runner.models.ollama import Ollama
 from runner.models.ollama_pull import pull
 
@@ -346,6 +346,56 @@ def test_no_more_context_is_asked_for_than_the_model_was_trained_with():
         assert speaker.check().context == 4096
         speaker.reply(ASK)
     assert server.chats[0]["options"]["num_ctx"] == 4096
+
+
+def test_a_model_is_loaded_with_the_window_of_every_later_request_and_says_nothing():
+    with ScriptedOllama([says("hello")], loaded=8192) as server:
+        speaker = model(server)
+        assert speaker.load() == Abilities(8192, tools=False)
+        speaker.reply(ASK)
+        first, second = (asked.body for asked in server.requests if asked.path == "/api/chat")
+    assert first["messages"] == []
+    assert first["options"]["num_ctx"] == second["options"]["num_ctx"] == 8192
+    assert [first[key] for key in ("shift", "keep_alive")] == [second[key] for key in ("shift", "keep_alive")]
+
+
+def test_a_window_smaller_than_asked_for_is_what_prompts_are_kept_to():
+    with ScriptedOllama([says("hello", prompt=30)], loaded=2048) as server:
+        speaker = model(server)
+        found = speaker.load()
+        assert found.context == 2048
+        assert "window of 2048 tokens instead of 8192" in found.note
+        assert speaker.reply(Request((Message("user", "x" * 400),))).text == "hello", "cached tokens left out"
+
+
+@pytest.mark.parametrize(
+    ("memory", "told"),
+    [
+        ((8_000_000_000, 5_000_000_000), "5.0 of 8.0 GB fit on the graphics card"),
+        ((8, 8), ""),
+        ((8, 0), ""),
+        ((0, 0), ""),
+    ],
+)
+def test_a_model_that_only_partly_fits_into_memory_is_said_to_be_slow(memory, told):
+    with ScriptedOllama(loaded=8192, memory=memory) as server:
+        note = model(server).load().note
+    assert note.startswith(told) and bool(note) == bool(told)
+
+
+def test_a_server_that_is_busy_while_loading_is_asked_again():
+    with ScriptedOllama() as server:
+        load, tries = server.answer, []
+
+        def busy_at_first(asked):
+            if asked.path == "/api/chat" and len(tries) < 2:
+                tries.append(asked)
+                return error(503, "server busy, please try again.  maximum pending requests exceeded")
+            return load(asked)
+
+        server.answer = busy_at_first
+        assert model(server).load().context == 8192
+    assert len(tries) == 2
 
 
 def test_identity_names_weights_and_server():

@@ -1,13 +1,16 @@
 """OpenAI-compatible wires (docs/models.md, "OpenRouter" and "Clients"), against a scripted server."""
 
+import msgspec
 import pytest
 from wire import ScriptedOpenAI
 from wire.openai import delta, error, events, piece, says, usage
 from wire.server import Answer, as_json
 
+from runner.agents import Routing
 from runner.errors import UserError
 from runner.models import Message, ModelError, Reply, Request, ToolCall, ToolSpec
 from runner.models.openai import OpenAI
+from runner.models.openai_wire import openrouter_body
 
 KEY = "sk-or-v1-secret"
 ASK = Request((Message("user", "Say hello."),))
@@ -35,6 +38,17 @@ def test_openrouter_is_told_not_to_drop_parameters_and_not_to_cut_prompts():
     assert body["parallel_tool_calls"] is False
     assert (body["max_tokens"], body["temperature"], body["stream"]) == (2048, 0.1, True)
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_the_routing_of_agents_yaml_goes_out_whole_and_nothing_that_it_leaves_open():
+    routing = Routing(models=("a/b",), order=("Together",), zdr=True, max_price={"prompt": 1.5}, sort="price")
+    with ScriptedOpenAI([says("hello")]) as server:
+        model(server, routing=msgspec.to_builtins(routing)).reply(ASK)
+    body = server.chats[0]
+    told = {"order": ["Together"], "zdr": True, "max_price": {"prompt": 1.5}, "sort": "price"}
+    assert body["provider"] == told | {"require_parameters": True}
+    assert body["models"] == ["a/b"]
+    assert "models" not in openrouter_body({})
 
 
 def test_other_servers_are_not_told_what_only_openrouter_knows():

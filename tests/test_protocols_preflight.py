@@ -20,7 +20,7 @@ TEXT = says('{"name": "bash", "arguments": {"command": "ls"}}')
 
 def asked(server: ScriptedOllama, memory: Memory, setting="auto", abilities=ABLE, name="llama3.1:8b") -> str:
     model = Ollama(name, server.url, 8192, 2048, sleep=[].append)
-    return settle(setting, abilities, model, model.identity(), QUESTION, memory)
+    return settle(setting, abilities, model, QUESTION, memory)
 
 
 @pytest.fixture
@@ -65,6 +65,7 @@ def test_the_probe_is_the_stages_own_first_question(memory):
     [
         ("native", ABLE, "llama3.1:8b"),
         ("json", ABLE, "llama3.1:8b"),
+        ("text", ABLE, "llama3.1:8b"),
         ("auto", ABLE, "gemma3:12b"),
         ("auto", Abilities(8192, tools=False), "llama3.1:8b"),
     ],

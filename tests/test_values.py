@@ -245,6 +245,15 @@ def test_a_check_may_have_several_lines() -> None:
     assert settings.checks == ("set -e\nmake check\n",)
 
 
+def test_routing_is_for_agents_of_openrouter() -> None:
+    text = AGENTS + "    routing: {order: [Together], max_price: {prompt: 1}}\n"
+    assert parse_settings(text.encode()).agents[1].routing.order == ("Together",)
+    with pytest.raises(UserError, match=r"routing: `big` is no agent of OpenRouter's"):
+        parse_settings(text.replace("provider: openai", "provider: ollama").encode())
+    with pytest.raises(UserError, match="max_price"):
+        parse_settings(text.replace("prompt: 1", "prompts: 1").encode())
+
+
 def test_a_scripted_agent_answers_from_a_file_of_the_repository() -> None:
     text = AGENTS.replace("provider: openai", "provider: scripted")
     text = text.replace("https://models.example/api/v1", "demo/replies.yaml")

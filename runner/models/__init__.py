@@ -66,10 +66,14 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Abilities(msgspec.Struct, frozen=True):
-    """What a preflight found. `context` is the window in tokens; `tools` says whether native calls can be tried."""
+    """What a preflight found. `context` is the window in tokens; `tools` says whether native calls can be tried.
+
+    `note` is what a person should know before long runs, such as a model that only partly fits into memory.
+    """
 
     context: int
     tools: bool
+    note: str = ""
 
 
 class ModelError(Exception):
@@ -93,6 +97,14 @@ class Model(Protocol):
 
     def check(self) -> Abilities:
         """Find out whether the model can be used, without spending tokens. Raises `UserError` with the remedy."""
+        ...
+
+    def load(self) -> Abilities:
+        """Like `check`, and have the model in memory: `context` is then the window that it really has."""
+        ...
+
+    def identity(self) -> str:
+        """Weights and server in one word, under which a probe is remembered; empty where they cannot be told."""
         ...
 
     def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:

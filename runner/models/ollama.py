@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from runner.errors import UserError
 from runner.models import Abilities, ModelError, Reply, Request
 from runner.models.ollama_failures import ADDRESS, CHAT_MODEL, START, Server, failure, unreachable
+from runner.models.ollama_loading import load_body, loaded
 from runner.models.ollama_wire import chat_body, fold, is_suspicious, was_truncated
 from runner.models.retry import PATIENCE, Patience, persist, retry_after
 from runner.models.wire import as_object, characters, is_loopback, lines, public
@@ -47,7 +48,7 @@ class Ollama:
         self.name = name
         self._endpoint = endpoint.rstrip("/")
         self._where = Server(name, public(self._endpoint))
-        self._context = context
+        self._context = self._window = context
         self._max_output = max_output
         self._keep_alive = keep_alive
         self._read_seconds = read_seconds
@@ -67,13 +68,27 @@ class Ollama:
         if "version" not in version:
             raise UserError(f"{self._where.endpoint} answers, but not as Ollama does", ADDRESS)
         abilities = _abilities(shown, self._context, self._where)
-        self._context = abilities.context
+        self._context = self._window = abilities.context
         return abilities
+
+    def load(self) -> Abilities:
+        """`check`, then the model in memory: `context` is the window that it has there. Raises `UserError` where it
+        cannot be loaded at all, `ModelError` where the server is busy for longer than is waited.
+        """
+        asked = self.check()
+        body = load_body(self.name, self._context, self._keep_alive)
+        persist(lambda: self._chat(body, None), self._sleep, self._patience)
+        found = loaded(self._running(), asked)
+        self._window = found.context
+        return found
 
     def identity(self) -> str:
         """The weights and the server in one word, for what is remembered about them; empty if the digest is unknown."""
-        digest = self._listed("/api/tags").get("digest")
-        version = self._ask("GET", "/api/version").get("version")
+        try:
+            digest = self._listed("/api/tags").get("digest")
+            version = self._ask("GET", "/api/version").get("version")
+        except ModelError:
+            return ""
         return f"{digest}@{version}" if digest else ""
 
     def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
@@ -93,22 +108,26 @@ class Ollama:
         """A prompt that the server silently cut answered another question than ours (R2)."""
         if not is_suspicious(counted, length):
             return
-        loaded = self._loaded_context()
-        if was_truncated(counted, length, self._context, loaded):
+        there = self._loaded_context()
+        if was_truncated(counted, length, self._window, there):
             raise ModelError(
                 "overflow",
                 f"{self._where} cut the prompt: {counted} tokens counted of about {length // 4}, "
-                f"with {loaded} loaded of the {self._context} asked for.",
+                f"with {there} loaded of the {self._window} expected.",
             )
 
     def _loaded_context(self) -> int:
         """The window that the server really loaded, as `/api/ps` tells it; ours where it does not tell."""
+        told = self._running().get("context_length")
+        return told if isinstance(told, int) and told > 0 else self._window
+
+    def _running(self) -> dict[str, Any]:
+        """This model's entry among those in memory, an empty one where the server does not tell."""
         try:
-            loaded = self._listed("/api/ps").get("context_length")
+            return self._listed("/api/ps")
         except (ModelError, UserError):
             # Proxies and old servers have no such list, which is no reason to lose a good reply.
-            return self._context
-        return loaded if isinstance(loaded, int) and loaded > 0 else self._context
+            return {}
 
     def _listed(self, path: str) -> dict[str, Any]:
         """This model's entry in a list of the server, an empty one if it is not there. No tag means `:latest`."""

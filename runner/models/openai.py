@@ -31,7 +31,7 @@ class OpenAI:
     """A `Model` at `endpoint` (the base URL, with `/v1` where the server wants it).
 
     `api_key` is the value; `key_name` is how a person knows it (`env:OPENROUTER_API_KEY`), and the only one of the
-    two that any text contains. `routing` is OpenRouter's `provider` object; None of `openrouter` asks the host.
+    two that any text contains. `routing` is that of agents.yaml, for OpenRouter; None of `openrouter` asks the host.
     """
 
     def __init__(
@@ -73,6 +73,12 @@ class OpenAI:
         if listed is None:
             return Abilities(self._context, tools=True)
         return abilities(listed, self._where, self._context, variants=self._is_openrouter)
+
+    load = check
+
+    def identity(self) -> str:
+        """Nothing: which weights answer is the endpoint's to decide, from one request to the next."""
+        return ""
 
     def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
         """Answer. An exception out of `on_text` cancels: the connection is closed."""

@@ -35,15 +35,18 @@ def chat_body(model: str, request: Request, max_output: int) -> dict[str, Any]:
     return body
 
 
-def openrouter_body(preferences: Mapping[str, Any]) -> dict[str, Any]:
-    """What OpenRouter is told beside it. `preferences` is its `provider` object (order, only, max_price, …).
+def openrouter_body(routing: Mapping[str, Any]) -> dict[str, Any]:
+    """What OpenRouter is told beside it. `routing` is its `provider` object (order, only, max_price, …) and beside
+    that `models`, which it tries in turn after any error of the first.
 
     Without `require_parameters` it silently drops `tools` or `response_format` where an endpoint lacks them; its
     compression cuts the middle out of prompts on endpoints of 8,192 tokens or less, unless it is switched off.
     """
+    preferences = {key: value for key, value in routing.items() if key != "models"}
     return {
         "provider": {**preferences, "require_parameters": True},
         "plugins": [{"id": "context-compression", "enabled": False}],
+        **({"models": list(routing["models"])} if routing.get("models") else {}),
     }
 
 

@@ -45,6 +45,12 @@ class Scripted:
         self._replies()
         return Abilities(self._context, tools=True)
 
+    load = check
+
+    def identity(self) -> str:
+        """Nothing: a script makes the calls that stand in it."""
+        return ""
+
     def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
         """The reply of that turn, tokens estimated so that budgets count. Raises `ModelError` when there is none."""
         lines = self._replies().get(self._stage, ())

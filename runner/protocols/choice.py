@@ -5,7 +5,8 @@ from typing import Literal
 
 from runner.models import Abilities
 
-Name = Literal["native", "json"]
+Name = Literal["native", "json", "text"]
+Setting = Literal["auto", "native", "json", "text"]
 
 # Families whose `tools` capability is missing or does not hold: gemma3's template has none and will not get one
 # (ollama#9680); qwen2.5-coder has one and answers with bare JSON in the text (ollama#12174, #13519).
@@ -15,7 +16,7 @@ _JSON_FAMILIES = ("gemma3", "qwen2.5-coder")
 SMALLEST_NATIVE = 7.0
 
 
-def choose(setting: Literal["auto", "native", "json"], abilities: Abilities, model: str) -> Name:
+def choose(setting: Setting, abilities: Abilities, model: str) -> Name:
     """The protocol to begin with: what the agent's entry says, else by what the preflight found and the model's name.
 
     `model` is a name as Ollama (`gemma3:4b`) or OpenRouter (`qwen/qwen3-32b`) writes it.

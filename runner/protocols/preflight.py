@@ -9,11 +9,10 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 from runner.models import Abilities, Message, Model, ModelError, ToolSpec
 from runner.protocols import native
-from runner.protocols.choice import Name, choose
+from runner.protocols.choice import Name, Setting, choose
 from runner.protocols.values import Act
 
 # Long enough for a thought and a call, short enough for a processor without a graphics card.
@@ -31,7 +30,7 @@ class Memory:
     def recall(self, identity: str) -> Name | None:
         """The protocol that was found for `identity`, None if none was."""
         found = self._read().get(identity)
-        return found if found in ("native", "json") else None
+        return found if found in ("native", "json") else None  # a probe never finds another
 
     def keep(self, identity: str, protocol: Name) -> None:
         """Remember; of two processes at once the later one wins, and no reader ever sees half a file."""
@@ -49,21 +48,19 @@ class Memory:
 
 
 def settle(
-    setting: Literal["auto", "native", "json"],
+    setting: Setting,
     abilities: Abilities,
     model: Model,
-    identity: str,
     question: tuple[tuple[Message, ...], tuple[ToolSpec, ...]],
     memory: Memory,
 ) -> Name:
     """The protocol to begin with: what `choose` says, and for a claim of tool calls what a probe shows.
 
-    `identity` names the weights and the server (`Ollama.identity`); an empty one is believed without a probe, as are
-    servers whose list of models says what they support. `question` is the stage's opening, messages and tools. Raises
-    what `Model.reply` raises when the model cannot be asked at all.
+    A model without an identity is believed without a probe: there the list of models says what is supported. `question`
+    is the stage's opening, messages and tools. Raises what `Model.reply` raises when it cannot be asked at all.
     """
     chosen = choose(setting, abilities, model.name)
-    if setting != "auto" or chosen != "native" or not identity:
+    if setting != "auto" or chosen != "native" or not (identity := model.identity()):
         return chosen
     remembered = memory.recall(identity)
     if remembered is None:

@@ -11,7 +11,10 @@ MODEL = "gemma3:4b"
 
 
 class ScriptedOllama(ScriptedServer):
-    """`models` maps names to their capabilities; `trained` is their window, `loaded` the one that `/api/ps` tells."""
+    """`models` maps names to their capabilities; `trained` is their window, `loaded` the one that `/api/ps` tells.
+
+    `memory` is what a loaded model takes, and how much of that on graphics cards. Loading takes nothing off the script.
+    """
 
     def __init__(
         self,
@@ -20,11 +23,14 @@ class ScriptedOllama(ScriptedServer):
         models: Mapping[str, Sequence[str]] | None = None,
         trained: int = 131072,
         loaded: int | None = None,
+        memory: tuple[int, int] = (0, 0),
         pulls: Sequence[dict[str, Any]] = ({"status": "success"},),
     ) -> None:
         present = {MODEL: ("completion",)} if models is None else models
         tags = [{"name": name, "model": name, "digest": f"sha256:{name}", "size": 1} for name in present]
-        running = [{**tag, **({"context_length": loaded} if loaded else {})} for tag in tags]
+        size, on_cards = memory
+        place = {"size": size, "size_vram": on_cards} | ({"context_length": loaded} if loaded else {})
+        running = [{**tag, **place} for tag in tags]
 
         def show(asked: Asked) -> Answer:
             name = asked.body["model"]
@@ -45,6 +51,18 @@ class ScriptedOllama(ScriptedServer):
                 ("POST", "/api/pull"): lambda _: stream(*pulls),
             },
         )
+
+    @property
+    def chats(self) -> list[Any]:
+        """The bodies of the questions, without those that only load."""
+        return [body for body in super().chats if body["messages"]]
+
+    def answer(self, asked: Asked) -> Answer:
+        """What the script says; a question without messages loads the model (Ollama's api.md)."""
+        if asked.path == "/api/chat" and not asked.body.get("messages"):
+            self.requests.append(asked)
+            return stream({**last(reason="load"), "message": {"role": "assistant", "content": ""}})
+        return super().answer(asked)
 
 
 def stream(*lines: dict[str, Any], **answer: Any) -> Answer:
