@@ -54,6 +54,18 @@ def init(folder: Path, model: str, endpoint: str, no_commit: bool) -> None:
         click.echo(line)
 
 
+@cli.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Look at all that work needs: git, sandbox, hub, settings, models, disk; each finding with its remedy.
+
+    Ends with 1 where something must be mended.
+    """
+    from pullwright.doctor import doctor as examine
+
+    return examine(Path.cwd(), as_json)
+
+
 @cli.group(cls=InOrder)
 def task() -> None:
     """Make, list and show tasks."""
