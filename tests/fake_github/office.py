@@ -56,6 +56,17 @@ def told_twice(task: str) -> repositories.Story:
     return told
 
 
+def host_at(clone: Path, time: Time) -> Host:
+    """What `pullwright run` works with in a clone, with another clock for GitHub's sake."""
+    site = site_at(clone)
+    settings = observe(site).settings
+    found = credentials.from_environment(site.hub.url)
+    assert found is not None
+    policy = settings.policy
+    forge = GitHub(found, policy.identities, policy.label, clock=time, sleep=time.sleep)
+    return replace(wiring.host(site, settings, say=lambda line: None), forge=forge)
+
+
 class Office:
     """Mona maintains, Rita may read, Wim may write; the runner has an account or an App of its own."""
 
@@ -79,14 +90,7 @@ class Office:
 
     def host(self) -> Host:
         """A runner that has just been started, with real time taken out."""
-        site = site_at(self.clone)
-        settings = observe(site).settings
-        found = credentials.from_environment(site.hub.url)
-        assert found is not None
-        made = wiring.host(site, settings, say=lambda line: None)
-        policy = settings.policy
-        forge = GitHub(found, policy.identities, policy.label, clock=self.time, sleep=self.time.sleep)
-        return replace(made, forge=forge)
+        return host_at(self.clone, self.time)
 
     def run(self, host: Host | None = None) -> list[Step]:
         """`pullwright run`."""
