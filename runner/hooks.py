@@ -123,10 +123,13 @@ def journal(lease: Lease) -> Journal:
     )
 
 
-def recall(lease: Lease, turns: list[Ran]) -> None:
-    """Say again what the agent said under this claim and no push has carried yet, after an interruption."""
+def recall(lease: Lease, turns: list[Ran], before: int) -> None:
+    """Say again what the agent said in these turns and no push has carried yet, after an interruption.
+
+    `before`: how many of its notes under this claim were pushed when the turns began.
+    """
     notes = [str(ran.call.arguments.get("text", "")) for ran in turns if ran.call.name == "note" and not ran.fault]
-    for text in notes[lease.own_notes() :]:
+    for text in notes[lease.own_notes() - before :]:
         lease.note("note", text, by_agent=True)
     percents = [ran.call.arguments.get("percent") for ran in turns if ran.call.name == "progress" and not ran.fault]
     if percents and isinstance(percents[-1], int):

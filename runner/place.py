@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from runner import git, hooks, publish, workspace
+from runner.claims import Lost
 from runner.lease import TRAJECTORY, Lease, trajectory_name, with_theirs
 from runner.trajectory import Entry as Turn
 from runner.trajectory import Ran
@@ -18,13 +19,15 @@ from runner.workspace import Workspace
 class Mark(msgspec.Struct, frozen=True):
     """For which `claim` the workspace was laid out, of which `head`, and how long the trajectory was (`offset`, bytes).
 
-    `pending` is the base commit whose conflicts were laid out with it, `met` what people had changed meanwhile.
-    `opened`: the conversation was begun under this claim, so that its prompt says what the agent was to be told.
+    `notes` counts those of the agent that were pushed under the claim. `pending` is the base commit whose conflicts
+    were laid out with it, `met` what people had changed meanwhile. `opened`: the conversation was begun under this
+    claim, so that its prompt says what the agent was to be told.
     """
 
     claim: str
     head: str
     offset: int
+    notes: int = 0
     pending: str | None = None
     conflicts: tuple[str, ...] = ()
     met: tuple[str, ...] = ()
@@ -58,12 +61,30 @@ def place_of(lease: Lease) -> Place:
     return Place(space, host.state / trajectory_name(lease.ref) / TRAJECTORY)
 
 
-def remember(lease: Lease, place: Place, *, opened: bool = False) -> None:
-    """Mark that up to here the workspace, the branch and the trajectory say the same."""
+def remember(lease: Lease, place: Place) -> None:
+    """Mark that the workspace, the branch on the hub and the trajectory say the same: call it when all is pushed."""
     before = place.mark(lease.entry.claim)
-    size = place.trajectory.stat().st_size
-    opened = opened or (before is not None and before.opened)
-    mark = Mark(lease.entry.claim, lease.head, size, lease.pending, lease.conflicts, lease.met, opened)
+    mark = Mark(
+        claim=lease.entry.claim,
+        head=lease.head,
+        offset=place.trajectory.stat().st_size,
+        notes=lease.own_notes(),
+        pending=lease.pending,
+        conflicts=lease.conflicts,
+        met=lease.met,
+        opened=before is not None and before.opened,
+    )
+    _write(place, mark)
+
+
+def opens(lease: Lease, place: Place) -> None:
+    """Mark that the conversation begins under the present claim."""
+    mark = place.mark(lease.entry.claim)
+    assert mark is not None  # made when the workspace was laid out
+    _write(place, msgspec.structs.replace(mark, opened=True))
+
+
+def _write(place: Place, mark: Mark) -> None:
     scratch = place.path.with_suffix(".tmp")
     scratch.write_bytes(msgspec.json.encode(mark))
     scratch.replace(place.path)
@@ -79,22 +100,29 @@ def bring_trajectory(lease: Lease, place: Place) -> None:
         place.trajectory.write_bytes(pushed or b"")
 
 
-def lay_out(lease: Lease, place: Place) -> None:
-    """The workspace as the branch has it, with what steps that no push has carried yet left there."""
+def lay_out(lease: Lease, place: Place) -> Lost | None:
+    """The workspace as the branch has it, with what steps that no push has carried yet left there.
+
+    Where the branch has moved since, those are pushed at once: what is found again is lost by no second crash.
+    """
     mark = place.mark()
     turns = _since(place, mark) if mark else []
-    if mark is None or mark.claim != lease.entry.claim:
-        snapshot = _snapshot(turns)
-        tree = _on_branch(lease, mark, snapshot) if mark and snapshot else _start(lease)
-        publish.lay_out(lease, place.space, tree)
+    ours = mark is not None and mark.claim == lease.entry.claim
+    if mark is not None and ours:
+        lease.pending, lease.conflicts, lease.met = mark.pending, mark.conflicts, mark.met
+        hooks.recall(lease, turns, mark.notes)
+    snapshot = next((ran.snapshot for ran in reversed(turns) if ran.snapshot), None)
+    if mark is not None and (snapshot or ours):
+        tree = _on_branch(lease, mark, snapshot or _start(lease, mark.head))
+    else:
+        tree = _start(lease, lease.head)
+    publish.lay_out(lease, place.space, tree)
+    if mark is not None and ours and mark.head == lease.head:
+        return None
+    lost = publish.checkpoint(lease, place.space, place.trajectory.read_bytes()) if turns else None
+    if lost is None:
         remember(lease, place)
-        return
-    lease.pending, lease.conflicts, lease.met = mark.pending, mark.conflicts, mark.met
-    hooks.recall(lease, turns)
-    snapshot = _snapshot(turns) or _start(lease, mark.head)
-    publish.lay_out(lease, place.space, _on_branch(lease, mark, snapshot))
-    if lease.head != mark.head:
-        remember(lease, place)
+    return lost
 
 
 def _since(place: Place, mark: Mark) -> list[Ran]:
@@ -104,13 +132,8 @@ def _since(place: Place, mark: Mark) -> list[Ran]:
     return [turn for line in lines if isinstance(turn := decoder.decode(line), Ran)]
 
 
-def _snapshot(turns: list[Ran]) -> str | None:
-    return next((ran.snapshot for ran in reversed(turns) if ran.snapshot), None)
-
-
-def _start(lease: Lease, head: str | None = None) -> str:
+def _start(lease: Lease, head: str) -> str:
     """A head's tree; where base conflicts with it, with conflict markers: they are the agent's first work."""
-    head = head or lease.head
     if lease.pending is None:
         return git.tree_of(lease.host.repo, head)
     return git.merge(lease.host.repo, head, lease.pending).tree

@@ -6,7 +6,7 @@ from runner.errors import ToolError, UserError
 from runner.lease import Lease
 from runner.loop import Asked, Bounds, Exhausted, Failed, Finished, Outcome, Stopped, converse
 from runner.models import Message, ModelError
-from runner.place import Place, bring_trajectory, lay_out, place_of, remember
+from runner.place import Place, bring_trajectory, lay_out, opens, place_of, remember
 from runner.protocols.preflight import Memory, settle
 from runner.pulse import Pulse
 from runner.state import TaskState
@@ -27,7 +27,9 @@ def work(lease: Lease, state: TaskState, feedback: str = "") -> str:
     place = place_of(lease)
     bring_trajectory(lease, place)
     with Trajectory.open(place.trajectory, watch=live.watcher(lease)) as trajectory:
-        lay_out(lease, place)
+        lost = lay_out(lease, place)
+        if lost is not None:
+            return lost.reason
         with Pulse(lease) as pulse:
             _set_up(lease, place.space)
             outcome = _converse(lease, state, place, trajectory, feedback, pulse)
@@ -107,7 +109,7 @@ def _converse(
         lease.host.say(f"{agent.name}: {abilities.note}")
     begun = trajectory.segment
     if begun is None or begun.model != model.name:
-        remember(lease, place, opened=True)
+        opens(lease, place)
     if begun is not None and begun.model != model.name:
         trajectory.append(Started(model.name, protocol, opening, opening=len(opening), why=f"{agent.name} goes on"))
     mark = place.mark(lease.entry.claim)

@@ -23,9 +23,9 @@ from repositories import AUTO, COMMAND, Story, add_task, bare_hub, clone, first_
 from runner import wiring, worker
 from runner.agents import Agent
 from runner.host import Host, site_at
-from runner.models import Abilities, Model, Reply, Request
+from runner.models import Model, Reply, Request
 from runner.observe import observe
-from runner.sandbox import Command, Mount, Result, Sandbox
+from runner.sandbox import Command, Result, Sandbox
 
 HERE = Path(__file__).parent
 OUTGOING = ("fetch", "push", "ls-remote")
@@ -256,16 +256,10 @@ class MortalModel:
     """A model; asking it is a boundary, its answer another."""
 
     def __init__(self, model: Model, fuse: Fuse) -> None:
-        self.name, self._model, self._fuse = model.name, model, fuse
+        self._model, self._fuse = model, fuse
 
-    def check(self) -> Abilities:
-        return self._model.check()
-
-    def load(self) -> Abilities:
-        return self._model.load()
-
-    def identity(self) -> str:
-        return self._model.identity()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
 
     def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
         self._fuse.burn()
@@ -280,15 +274,8 @@ class MortalSandbox:
     def __init__(self, sandbox: Sandbox, fuse: Fuse) -> None:
         self._sandbox, self._fuse = sandbox, fuse
 
-    @property
-    def level(self) -> str:
-        return self._sandbox.level
-
-    def check(self) -> None:
-        self._sandbox.check()
-
-    def locate(self, mounts: tuple[Mount, ...], inside: str) -> str:
-        return self._sandbox.locate(mounts, inside)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sandbox, name)
 
     def run(self, command: Command) -> Result:
         self._fuse.burn()

@@ -109,7 +109,8 @@ def in_twos(points: list[Point], suffering: Callable[[Point], None]) -> list[str
         try:
             suffering(point)
         except (AssertionError, subprocess.TimeoutExpired) as error:
-            return f"{point}: {error}"
+            print(f"{point}: {error}", flush=True)
+            return str(point)
         return ""
 
     with ThreadPoolExecutor(2) as pool:

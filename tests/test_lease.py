@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from repositories import AUTO, add_task, bare_hub, clone, git, project, settings, story
+from repositories import AUTO, add_task, bare_hub, clone, commit, git, project, settings, story
 from scenes import Scene
 
 from runner import hooks, lease, publish, worker
@@ -15,7 +16,7 @@ from runner.errors import UserError
 from runner.host import Host
 from runner.lease import Lease
 from runner.lifecycle import Stage
-from runner.models import Abilities, Model, Reply, Request
+from runner.models import Model, Reply, Request
 from runner.place import place_of
 from runner.pulse import renew_after
 from runner.seen import unmoved_for
@@ -50,10 +51,10 @@ class Interrupting:
     """A model at whose reply number `at` something happens first, outside."""
 
     def __init__(self, model: Model, at: int, deed: Callable[[], object]) -> None:
-        self.name, self.model, self.at, self.deed = model.name, model, at, deed
+        self.model, self.at, self.deed = model, at, deed
 
-    def check(self) -> Abilities:
-        return self.model.check()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
 
     def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
         if request.turn == self.at:
@@ -61,12 +62,12 @@ class Interrupting:
         return self.model.reply(request, on_text)
 
 
-def during_the_build(scene: Scene, at: int, deed: Callable[[], object]) -> Host:
-    """A host in whose build something happens, once, before the agent's reply number `at`."""
-    host, deeds = scene.host(), [deed]
+def during(scene: Scene, stage: Stage, at: int, deed: Callable[[], object]) -> Host:
+    """A host on which something happens, once, before the agent's reply number `at` in a stage."""
+    host, deeds, wanted = scene.host(), [deed], stage
 
     def model(agent: Agent, stage: Stage) -> Model:
-        if stage is not Stage.BUILD:
+        if stage is not wanted:
             return host.model(agent, stage)
         return Interrupting(host.model(agent, stage), at, lambda: deeds and deeds.pop()())
 
@@ -77,7 +78,7 @@ def during_the_build(scene: Scene, at: int, deed: Callable[[], object]) -> Host:
 
 
 def test_what_people_push_while_the_agent_works_is_kept_and_gated(scene: Scene) -> None:
-    host = during_the_build(scene, 1, lambda: scene.push_onto(BUILD, {"more.txt": "more\n"}))
+    host = during(scene, Stage.BUILD, 1, lambda: scene.push_onto(BUILD, {"more.txt": "more\n"}))
     steps = [type(step.action).__name__ for step in worker.run(host)]
     assert steps[:3] == ["Claim", "Propose", "Merge"], "the gates ran again on what people pushed"
     assert scene.state().current is None
@@ -86,7 +87,7 @@ def test_what_people_push_while_the_agent_works_is_kept_and_gated(scene: Scene) 
 
 
 def test_what_people_push_and_breaks_the_checks_is_found_by_the_gates(scene: Scene) -> None:
-    host = during_the_build(scene, 1, lambda: scene.push_onto(BUILD, {"tests/no.sh": "exit 1\n"}))
+    host = during(scene, Stage.BUILD, 1, lambda: scene.push_onto(BUILD, {"tests/no.sh": "exit 1\n"}))
     for step in worker.run(host):
         if step.state.open is not None and step.state.open.entry.hold is not None:
             assert "gate failed: checks" in step.state.open.entry.hold.reason
@@ -122,7 +123,7 @@ def test_the_agent_is_given_what_people_pushed_at_the_next_renewal(scene: Scene)
 
 
 def test_a_stage_branch_deleted_under_way_is_said_and_the_next_attempt_has_the_next_number(scene: Scene) -> None:
-    host = during_the_build(scene, 1, lambda: git(scene.folder, "push", "-q", "origin", f":{BUILD}"))
+    host = during(scene, Stage.BUILD, 1, lambda: git(scene.folder, "push", "-q", "origin", f":{BUILD}"))
     list(worker.run(host))
     assert any(f"{BUILD} is no longer there: somebody deleted it" in line for line in scene.said)
     assert scene.state().current is None
@@ -140,7 +141,7 @@ def test_a_stage_branch_checked_out_in_the_hub_holds_nothing_up_but_itself(tmp_p
     add_task(folder)
     scene = Scene(folder)
     scene.run(turns=2)
-    host = during_the_build(scene, 1, lambda: git(folder, "checkout", "-q", BUILD))
+    host = during(scene, Stage.BUILD, 1, lambda: git(folder, "checkout", "-q", BUILD))
     with pytest.raises(UserError, match=f"(?s){BUILD}.*check out another one"):
         list(worker.run(host))
     git(folder, "checkout", "-q", "main")
@@ -252,11 +253,51 @@ def crash() -> None:
 
 def test_what_people_pushed_while_we_were_away_is_not_undone_by_the_work_found_again(scene: Scene) -> None:
     with pytest.raises(Crash):
-        list(worker.run(during_the_build(scene, 1, crash)))
+        list(worker.run(during(scene, Stage.BUILD, 1, crash)))
     scene.push_onto(BUILD, {"more.txt": "more\n", "tests/hello.sh": "grep -q hello greeting.txt # theirs\n"})
     scene.finish()
     assert on_hub(scene, "main", "more.txt") == "more" and "theirs" in on_hub(scene, "main", "tests/hello.sh")
     assert "goodbye" in on_hub(scene, "main", "greeting.txt")
+
+
+def test_work_found_again_and_merged_with_peoples_is_lost_by_no_second_crash(scene: Scene) -> None:
+    with pytest.raises(Crash):
+        list(worker.run(during(scene, Stage.BUILD, 1, crash)))
+    scene.push_onto(BUILD, {"more.txt": "more\n"})
+    with pytest.raises(Crash):
+        list(worker.run(during(scene, Stage.BUILD, 1, crash)))
+    scene.finish()
+    assert on_hub(scene, "main", "more.txt") == "more" and "goodbye" in on_hub(scene, "main", "greeting.txt")
+
+
+def test_notes_on_both_sides_of_a_push_are_in_the_history_once(scene: Scene) -> None:
+    text = settings(review=AUTO).replace("policy:\n", "policy:\n  lease: 2s\n")
+    scene.on_main()
+    commit(scene.folder, "Short leases", {"agents.yaml": text})
+    git(scene.folder, "push", "-q", "origin", "main")
+    told = story()
+    wait = ("bash", {"command": "sleep 0.6"})  # until a renewal is due
+    told["complete"][0:0] = [("note", {"text": "one"}), wait, ("note", {"text": "two"}), ("note", {"text": "three"})]
+    scene.replies(told)
+    for at in (2, 4):
+        with pytest.raises(Crash):
+            list(worker.run(during(scene, Stage.COMPLETE, at, crash)))
+    scene.run()
+    updates = on_hub(scene, "main", "tasks/greet/updates.jsonl").splitlines()
+    assert [word for word in ("one", "two", "three") if sum(f'"{word}"' in update for update in updates) != 1] == []
+
+
+def test_what_the_agent_noted_before_a_crash_is_in_the_history_once(scene: Scene) -> None:
+    told = story()
+    told["complete"][1:1] = [("note", {"text": "It is one line."}), ("progress", {"percent": 70})]
+    scene.replies(told)
+    for at in (2, 3, 3):  # after the note; after the progress; and there once more
+        with pytest.raises(Crash):
+            list(worker.run(during(scene, Stage.COMPLETE, at, crash)))
+    assert scene.run() == ["greet complete Resume", "greet complete Merge"]
+    updates = on_hub(scene, "main", "tasks/greet/updates.jsonl").splitlines()
+    assert sum("It is one line." in update for update in updates) == 1
+    assert "steps: 4" in on_hub(scene, "main", "tasks/greet/record.yaml"), "and no step was taken twice"
 
 
 def test_what_a_rework_is_about_is_told_after_a_crash_too(scene: Scene) -> None:
@@ -290,10 +331,10 @@ class Listening:
     """A model that writes down what it is asked."""
 
     def __init__(self, model: Model, asked: list[str]) -> None:
-        self.name, self.model, self.asked = model.name, model, asked
+        self.model, self.asked = model, asked
 
-    def check(self) -> Abilities:
-        return self.model.check()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
 
     def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
         self.asked.append("\n".join(message.text for message in request.messages))

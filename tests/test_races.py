@@ -72,8 +72,8 @@ def race(ring: Ring, number: int) -> Counter[str]:
     if kind == "later stage":
         want = "build"
         answers = ring.fleet.race(Round(url, task, "build", work, 0))
-    else:  # who has not seen the task branch believes that the design is open, merged or not
-        answers = ring.fleet.race(Round(url, task, "design", None, 0))
+    else:  # who has seen the task branch before the merge believes that the design is nobody's
+        answers = ring.fleet.race(Round(url, task, "design", main if work else None, 0))
     chances(ring.hub, 0, 0)
     there = heads(ring, task)
     winners = [answer.won for answer in answers if answer.won]
