@@ -14,7 +14,8 @@ GENERATED = ("record.yaml", "updates.jsonl")
 class Case(NamedTuple):
     """`commit` of a stage, between its `target` and the `base` commit last merged in.
 
-    `folder` is that of the task's record, `record` the record as it stands, `settings` those of base.
+    `folder` is that of the task's record, `record` the record as it stands, `settings` those of base. `accepted` is
+    the head of the task branch (empty: the target): what it holds, its subtasks' work among it, was merged before.
     """
 
     stage: Stage
@@ -24,6 +25,12 @@ class Case(NamedTuple):
     folder: str
     record: Record
     settings: Settings
+    accepted: str = ""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether this stage's proposal goes into base."""
+        return self.stage is self.record.request.stages[-1]
 
     def inside(self, path: str) -> bool:
         """Whether a path lies in the task's record folder."""

@@ -5,6 +5,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from runner import backlog, checks, git, paperwork, policy, trials
 from runner.baseline import passing_on
@@ -19,8 +20,11 @@ from runner.record import Gate
 
 def judge(bench: Bench, case: Case) -> tuple[Verdict, ...]:
     """Run the gates of the case's stage in order, up to the first that fails."""
+    gates = [_GATES[case.stage](bench, case)]
+    if case.is_last and case.stage is not Stage.COMPLETE:
+        gates.append(_into_base(bench, case))
     found = []
-    for verdict in _GATES[case.stage](bench, case):
+    for verdict in chain.from_iterable(gates):
         found.append(verdict)
         if not verdict.gate.passed:
             break
@@ -64,9 +68,20 @@ def _complete(bench: Bench, case: Case) -> Iterator[Verdict]:
     yield _document(
         bench, case, "summary", "summary.md names its result", "summary.md", lambda text: _result(bench, case, text)
     )
+    yield from _whole(bench, case)
+    yield from _checks(bench, case)
+
+
+def _into_base(bench: Bench, case: Case) -> Iterator[Verdict]:
+    """What `complete` asks of everything that goes into base, where a shorter list of stages ends with another."""
+    yield from _whole(bench, case)
+    if case.stage in (Stage.DESIGN, Stage.BUILD):  # the others have run all checks on this very commit
+        yield from checks.run_checks(bench, case.commit, case.settings, case.settings.checks, "result")
+
+
+def _whole(bench: Bench, case: Case) -> Iterator[Verdict]:
     yield _paper("stages", "all stages before are done", lambda: _all_done(case))
     yield _paper("base", "base is merged in", lambda: _base_inside(bench, case))
-    yield from _checks(bench, case)
 
 
 _GATES: dict[Stage, Callable[[Bench, Case], Iterator[Verdict]]] = {
@@ -149,7 +164,9 @@ def _touched(bench: Bench, case: Case) -> str | None:
 
 def _foreign(bench: Bench, case: Case, paths: tuple[str, ...]) -> Iterator[str]:
     """Files of tasks, and other tasks' records: with those, one task could declare another one done."""
-    below = [path for path in paths if policy.folded(path).startswith("tasks/") and not case.inside(path)]
+    fresh = git.changed(bench.repo, case.accepted or case.target, case.commit)
+    mine = [path for path in paths if path in fresh and not case.inside(path)]
+    below = [path for path in mine if policy.folded(path).startswith("tasks/")]
     if not below:
         return
     known = [file.path for rev in (case.base, case.target) for file in git.files(bench.repo, rev, "tasks")]
@@ -175,7 +192,8 @@ def _result(bench: Bench, case: Case, text: str) -> str | None:
 
 
 def _all_done(case: Case) -> str | None:
-    entries, wanted = case.record.stages, case.record.request.stages
+    entries = case.record.stages
+    wanted = [stage for stage in case.record.request.stages if stage not in case.record.skipped]
     open_ = [
         stage
         for stage in wanted

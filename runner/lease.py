@@ -28,7 +28,8 @@ class Lease:
     """Our hold on a stage: `head` is the last commit that the hub has of us, `pushed` when (monotonic seconds).
 
     `pending` is base's head where it conflicts with the work: merging it is the agent's first task. `target` is the
-    commit that the stage's change is measured against, `met` the files that people changed on our branch meanwhile.
+    commit that the stage's change is measured against, `accepted` the task branch: what it holds was merged before.
+    `met` names the files that people changed on our branch meanwhile.
     """
 
     host: Host
@@ -39,6 +40,7 @@ class Lease:
     head: str
     history: History
     target: str
+    accepted: str
     pending: str | None = None
     conflicts: tuple[str, ...] = ()
     trajectory: str = ""
@@ -390,6 +392,7 @@ def _lease(
         head=ground.head[0],
         history=after,
         target=state.base if state.is_last or state.has_subtasks else state.work or state.base,
+        accepted=state.work or state.base,
         pending=ground.pending,
         conflicts=ground.conflicts,
         trajectory=ours.get(trajectory_name(ref), ""),

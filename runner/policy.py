@@ -27,6 +27,10 @@ class Deny(msgspec.Struct, frozen=True):
     reason: str
 
 
+INTO_BASE = frozenset({"stages", "base"})
+"""Gates without which nothing goes into base, whichever stage is a task's last."""
+
+
 def may_merge(
     *,
     stage: Stage,
@@ -37,21 +41,19 @@ def may_merge(
     paths: Collection[str],
     adds_tasks: bool,
     base_is_inside: bool,
-    required: frozenset[str] = frozenset(),
     by_person: bool = False,
 ) -> Allow | Deny:
     """Whether a stage's proposal may be merged into its target now: the rules of `Merge` in docs/design.md, section 3.
 
     `is_last`: the target is base, which needs base's head inside what the gates saw (`base_is_inside`), and the policy
-    of `complete` beside the stage's own. `head_is_gated`: the head differs from what the gates saw at most in the
-    record. `paths` is the stage's change. `required` names gates that must be among `gates`: those of the stage, and of
-    `complete` when it is the last. `by_person`: a person approved it, which stands for the policy and for new tasks
-    and for nothing else.
+    and the gates (`INTO_BASE`) of `complete` beside the stage's own. `head_is_gated`: the head differs from what the
+    gates saw at most in the record. `paths` is the stage's change. `by_person`: a person approved it, which stands for
+    the policy and for new tasks and for nothing else.
     """
     if not head_is_gated:
         return Deny("gates", "the branch has changed since the gates ran")
     return (
-        _gates(gates, required)
+        _gates(gates, INTO_BASE if is_last else frozenset())
         or _target(is_last, base_is_inside)
         or _protected(paths, policy)
         or (None if by_person else _needs_human(paths, policy) or _review(stage, is_last, policy, adds_tasks))

@@ -130,6 +130,7 @@ def case(lease: Lease, commit: str) -> gates.Case:
         stage=lease.ref.stage,
         commit=commit,
         target=lease.target,
+        accepted=lease.accepted,
         base=lease.entry.base,
         folder=lease.task.folder,
         record=lease.history.record,

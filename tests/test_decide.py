@@ -29,7 +29,7 @@ from runner.state import Change, OpenStage, TaskState
 from runner.task import Task, TaskFile
 
 UUID = "00000000-0000-4000-8000-000000000000"
-GREEN = (Gate("checks", "true", 0, 0.1),)
+GREEN = tuple(Gate(name, "true", 0, 0.1) for name in ("checks", "stages", "base"))
 GEMMA = Agent(name="gemma", model="gemma3:4b", max_complexity=4, escalation=("sonnet",))
 SONNET = Agent(name="sonnet", model="sonnet", provider="openai")
 AUTO = Policy(review=ReviewPolicy("auto", "auto", "auto", "auto", "auto"))

@@ -62,17 +62,17 @@ def test_the_parent_says_for_which_subtasks_it_waits(scene: Scene) -> None:
     assert scene.state("greet-one").base_name == "work/greet"
 
 
-def test_a_subtask_whose_id_exists_elsewhere_holds(scene: Scene) -> None:
+def test_a_subtask_whose_id_comes_to_exist_elsewhere_holds(scene: Scene) -> None:
+    scene.run()
+    scene.approve()
     (scene.folder / "tasks" / "elsewhere").mkdir()
     add_task(scene.folder, "elsewhere/greet-one")
     git(scene.folder, "push", "-q", "origin", "main")
-    scene.run(task="greet")
-    scene.approve()
     assert any((state.trouble or "").startswith("duplicate id") for state in scene.look().states)
 
 
-def test_other_new_task_files_on_a_task_branch_are_ignored(tmp_path: Path, person: Path) -> None:
+def test_a_task_that_is_no_subtask_cannot_come_with_a_design(tmp_path: Path, person: Path) -> None:
     scene = scene_with(tmp_path, {"tasks/stray.yaml": "title: Stray\n"})
     scene.run()
-    scene.approve()
+    assert any("tasks/stray.yaml is no subtask" in line for line in scene.said)
     assert "stray" not in {state.task.id for state in scene.look().states}
