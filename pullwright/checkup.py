@@ -1,26 +1,19 @@
 """What this host, this repository and its agents need, looked at: one finding after the other, each with its remedy."""
 
 import os
-import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
-
-import msgspec
 
 from pullwright.checkout import require_identity
+from pullwright.finding import Finding, problem, public, tried
+from pullwright.preflight import agents
 from runner import backlog, git, wiring
-from runner.agents import Agent, Settings, parse_settings
+from runner.agents import Settings, parse_settings
 from runner.errors import UserError
 from runner.host import Site, site_at
-from runner.lifecycle import Stage
-from runner.models import Abilities
 from runner.observe import fetch_refs, read_settings
 from runner.progress import Refs
-
-Verdict = Literal["fine", "notice", "problem"]
 
 TIGHT, SCARCE = 5 << 30, 1 << 30  # bytes free: below the first a notice, below the second a problem
 
@@ -28,35 +21,26 @@ _NOBODY = Settings(version=1, repository="", agents=())
 """Stands for the settings where there are none, so that the sandbox is looked at all the same."""
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """What was looked at, how it is, and what a person can do about it.
+def examine(folder: Path, *, load: bool = False) -> Iterator[Finding]:
+    """Every finding about this host and the repository around `folder`, each as soon as it is known.
 
-    A `problem` must be mended before work goes on; a `notice` is worth a thought.
+    With `load` each model is loaded as a stage would, which takes its time and shows the window that it really gets.
     """
-
-    subject: str
-    verdict: Verdict
-    what: str
-    remedy: str = ""
-
-
-def examine(folder: Path) -> Iterator[Finding]:
-    """Every finding about this host and the repository around `folder`, each as soon as it is known."""
     subject = "git"
     try:
         yield _git()
         subject = "repository"
         site = site_at(folder)
     except UserError as error:
-        yield _problem(subject, error)
-        yield from _tried("sandbox", lambda: _sandbox(_NOBODY))
+        yield problem(subject, error)
+        yield from tried("sandbox", lambda: _sandbox(_NOBODY))
         return
     yield _disk(site.state)
     yield from _person(site)
-    yield from _repository(site)
+    yield from _repository(site, load)
 
 
-def _repository(site: Site) -> Iterator[Finding]:
+def _repository(site: Site, load: bool) -> Iterator[Finding]:
     """What the hub holds, and what follows from it."""
     settings, subject = _NOBODY, "hub"
     try:
@@ -65,13 +49,13 @@ def _repository(site: Site) -> Iterator[Finding]:
         subject = "agents.yaml"
         settings = read_settings(site.repo, refs.base)
     except UserError as error:
-        yield _problem(subject, error)
-    yield from _tried("sandbox", lambda: _sandbox(settings))
+        yield problem(subject, error)
+    yield from tried("sandbox", lambda: _sandbox(settings))
     if settings is not _NOBODY:
-        yield from _tried("agents.yaml", lambda: _settings(site, settings))
+        yield from tried("agents.yaml", lambda: _settings(site, settings))
         yield from _tasks(site, refs)
-        yield from _tried("forge", lambda: _forge(site, settings))
-        yield from _agents(site, settings)
+        yield from tried("forge", lambda: _forge(site, settings))
+        yield from agents(site, settings, load)
 
 
 # --- this host -------------------------------------------------------------------------------------------------------
@@ -124,7 +108,7 @@ def _hub(site: Site, refs: Refs) -> Finding:
     """The hub answered; whether it takes branches is asked by a push that is only tried."""
     trial = f"{refs.base}:refs/heads/agents/doctor/design"
     done = git.execute(site.repo, "push", "--dry-run", "--porcelain", site.hub.url, trial, network=True)
-    place = "this repository itself" if site.hub.own else _public(site.hub.url)
+    place = "this repository itself" if site.hub.own else public(site.hub.url)
     if done.returncode == 0:
         return Finding("hub", "fine", f"{place}, base branch {refs.base_name}")
     words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
@@ -148,70 +132,11 @@ def _settings(site: Site, settings: Settings) -> Iterator[Finding]:
 
 def _tasks(site: Site, refs: Refs) -> Iterator[Finding]:
     """Task files that cannot be read: each is left out, and hides no other."""
-    for problem in backlog.read(site.repo, refs.base).problems:
-        yield Finding("tasks", "notice", f"{problem.path}: {problem.what}", problem.remedy)
+    for one in backlog.read(site.repo, refs.base).problems:
+        yield Finding("tasks", "notice", f"{one.path}: {one.what}", one.remedy)
 
 
 def _forge(site: Site, settings: Settings) -> Iterator[Finding]:
     wiring.forge(site, settings)
     if settings.forge != "local":
         yield Finding("forge", "fine", f"{settings.forge}, with the credentials of the environment")
-
-
-# --- its agents ------------------------------------------------------------------------------------------------------
-
-
-def _agents(site: Site, settings: Settings) -> Iterator[Finding]:
-    """Every agent's preflight, all at once: an endpoint that is down takes its time to say so."""
-    with ThreadPoolExecutor(8) as pool:
-        for answer in pool.map(lambda agent: list(_tried(agent.name, lambda: _agent(site, agent))), settings.agents):
-            yield from answer
-    yield from _reach(settings)
-
-
-def _agent(site: Site, agent: Agent) -> Iterator[Finding]:
-    abilities = wiring.model(agent, Stage.DESIGN, site.folder).check()
-    yield judged(agent, abilities)
-
-
-def judged(agent: Agent, abilities: Abilities) -> Finding:
-    """Pure: what a preflight's answer means for an agent."""
-    calls = "calls tools natively" if abilities.tools else "answers as JSON by schema"
-    words = f"{agent.model} at {agent.endpoint}: a window of {abilities.context:,} tokens, {calls}"
-    if agent.protocol == "native" and not abilities.tools:
-        return Finding(agent.name, "problem", f"{agent.model} cannot call tools", "set `protocol: auto` for this agent")
-    if abilities.context < agent.context:
-        remedy = f"set `context: {abilities.context}` for this agent, or take a model with a larger window"
-        return Finding(agent.name, "notice", f"{words}, less than its `context: {agent.context}`", remedy)
-    return Finding(agent.name, "fine", words)
-
-
-def _reach(settings: Settings) -> Iterator[Finding]:
-    """A complexity that no agent takes holds every task that has it."""
-    taken = {number for agent in settings.agents for number in range(agent.min_complexity, agent.max_complexity + 1)}
-    missing = [str(number) for number in range(1, 11) if number not in taken]
-    if str(settings.policy.default_complexity) in missing:
-        what = f"no agent takes complexity {settings.policy.default_complexity}, which tasks have that name none"
-        yield Finding("agents.yaml", "problem", what, "widen an agent's range, or change policy.default_complexity")
-    elif missing:
-        what = f"no agent takes complexity {', '.join(missing)}"
-        yield Finding("agents.yaml", "notice", what, "widen an agent's range, or keep such tasks for people")
-
-
-def _tried(subject: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """What `look` finds; that it could not look is a finding too."""
-    try:
-        yield from look()
-    except UserError as error:
-        yield _problem(subject, error)
-
-
-def _problem(subject: str, error: UserError) -> Finding:
-    """What only a person can mend; it is about the settings where those are at fault."""
-    about = "agents.yaml" if error.what.startswith("agents.yaml") else subject
-    return Finding(about, "problem", _public(error.what), _public(error.remedy))
-
-
-def _public(text: str) -> str:
-    """Without the names and passwords that addresses may hold: what is printed here is pasted into issues."""
-    return re.sub(r"//[^/@\s]*@", "//", text)

@@ -42,28 +42,36 @@ def cli() -> None:
 @click.option(
     "--endpoint", metavar="URL", default="http://localhost:11434", show_default=True, help="Where it answers."
 )
+@click.option(
+    "--forge",
+    type=click.Choice(["local", "github"]),
+    default="local",
+    show_default=True,
+    help="Where proposals live: plain Git, or pull requests on GitHub (adds the issue form and the workflow).",
+)
 @click.option("--no-commit", is_flag=True, help="Write the files and leave the commit to you.")
-def init(folder: Path, model: str, endpoint: str, no_commit: bool) -> None:
+def init(folder: Path, model: str, endpoint: str, forge: str, no_commit: bool) -> None:
     """Make a repository ready for tasks; overwrites nothing.
 
     Writes agents.yaml, tasks/, schemas for editors, and marks records as generated in .gitattributes.
     """
     from pullwright.init import initialise
 
-    for line in initialise(folder, model, endpoint, commit=not no_commit):
+    for line in initialise(folder, model, endpoint, commit=not no_commit, forge=forge):
         click.echo(line)
 
 
 @cli.command()
+@click.option("--load", is_flag=True, help="Load each model too, to see the window that it really gets.")
 @json_option
-def doctor(as_json: bool) -> int:
+def doctor(as_json: bool, load: bool) -> int:
     """Look at all that work needs: git, sandbox, hub, settings, models, disk; each finding with its remedy.
 
     Ends with 1 where something must be mended.
     """
     from pullwright.doctor import doctor as examine
 
-    return examine(Path.cwd(), as_json)
+    return examine(Path.cwd(), as_json, load)
 
 
 @cli.group(cls=InOrder)

@@ -8,17 +8,18 @@ from pathlib import Path
 import click
 import msgspec
 
-from pullwright.checkup import Finding, Verdict, examine
+from pullwright.checkup import examine
+from pullwright.finding import Finding, Verdict
 from pullwright.running import width
 
 COLUMN = 18  # where what was found begins
 MARKS: dict[Verdict, tuple[str, str]] = {"fine": ("✓", "green"), "notice": ("!", "yellow"), "problem": ("×", "red")}
 
 
-def doctor(folder: Path, as_json: bool) -> int:
+def doctor(folder: Path, as_json: bool, load: bool) -> int:
     """Look at everything and print it; the exit status, 1 where something must be mended."""
     found = []
-    for finding in examine(folder):
+    for finding in examine(folder, load=load):
         found.append(finding)
         if not as_json:
             click.echo(shown(finding, width()))

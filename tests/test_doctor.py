@@ -12,10 +12,13 @@ from wire.ollama import MODEL, ScriptedOllama
 from wire.openai import MODEL as SERVED
 from wire.openai import ScriptedOpenAI
 
-from pullwright.checkup import Finding, Verdict, judged, room
+from pullwright.checkup import room
 from pullwright.doctor import conclusion, shown
+from pullwright.finding import Finding, Verdict
+from pullwright.preflight import judged
 from runner.agents import Agent
 from runner.models import Abilities
+from runner.protocols.preflight import Memory
 
 
 @pytest.fixture
@@ -28,9 +31,9 @@ def agent(url: str, **more: Any) -> dict[str, Any]:
     return {"name": "gemma", "model": MODEL, "endpoint": url} | more
 
 
-def visited(folder: Path) -> tuple[int, dict[str, tuple[str, str, str]]]:
+def visited(folder: Path, *options: str) -> tuple[int, dict[str, tuple[str, str, str]]]:
     """The exit status, and subject → (verdict, what, remedy); of several findings on a subject the gravest."""
-    ran = typed(folder, "doctor", "--json")
+    ran = typed(folder, "doctor", "--json", *options)
     said = json.loads(ran.out)
     assert said["ok"] == (ran.status == 0)
     order = ["fine", "notice", "problem"]
@@ -50,7 +53,7 @@ def test_a_host_and_a_repository_that_lack_nothing_are_ready(tmp_path: Path, per
     assert list(found) == ["git", "disk", "hub", "sandbox", "agents.yaml", "gemma", "qwen"]
     assert found["sandbox"][1].startswith("bubblewrap")
     assert "a window of 8,192 tokens, answers as JSON by schema" in found["gemma"][1]
-    assert "calls tools natively" in found["qwen"][1]
+    assert "calls tools by its own account" in found["qwen"][1]
     assert ollama.chats == []  # no token is spent
 
 
@@ -101,6 +104,25 @@ def test_a_smaller_window_than_asked_for_is_a_notice(tmp_path: Path, person: Pat
     status, found = visited(project_with(tmp_path / "small", agent(ollama.url, context=32768)))
     assert status == 0
     assert found["gemma"][0] == "notice" and "context: 16384" in found["gemma"][2]
+
+
+def test_a_loaded_model_shows_its_real_window_and_whether_it_fits(tmp_path: Path, person: Path) -> None:
+    with ScriptedOllama(loaded=4096, memory=(8 * 10**9, 3 * 10**9)) as server:
+        folder = project_with(tmp_path / "loaded", agent(server.url))
+        assert visited(folder)[1]["gemma"][0] == "fine"
+        status, found = visited(folder, "--load")
+    assert status == 0 and found["gemma"][0] == "notice"
+    assert "a window of 4,096 tokens" in found["gemma"][1] and "3.0 of 8.0 GB" in found["gemma"][1]
+    assert "context: 4096" in found["gemma"][2]
+
+
+def test_what_a_real_question_showed_of_tool_calls_is_told(tmp_path: Path, person: Path, ollama: Any) -> None:
+    folder = project_with(tmp_path / "tried", agent(ollama.url, model="qwen3"))
+    memory = Memory(folder / ".git" / "pullwright" / "protocols.json")
+    memory.keep("sha256:qwen3@0.33.0", "json")
+    assert "did not when tried" in visited(folder)[1]["gemma"][1]
+    memory.keep("sha256:qwen3@0.33.0", "native")
+    assert visited(folder)[1]["gemma"][1].endswith("calls tools, as tried")
 
 
 @pytest.mark.parametrize(
@@ -164,6 +186,17 @@ def test_a_task_file_that_cannot_be_read_and_missing_checks_are_notices(
     assert status == 0
     assert found["tasks"][0] == "notice" and "tasks/bad.yaml" in found["tasks"][1]
     assert found["agents.yaml"][0] == "notice" and "no checks" in found["agents.yaml"][1]
+
+
+def test_github_without_credentials_is_a_problem(
+    tmp_path: Path, person: Path, ollama: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PULLWRIGHT_GITHUB_TOKEN", "PULLWRIGHT_GITHUB_APP_ID", "GITHUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    status, found = visited(project_with(tmp_path / "github", agent(ollama.url), forge="github"))
+    assert status == 1
+    assert found["forge" if "forge" in found else "agents.yaml"][0] == "problem"
+    assert found["gemma"][0] == "fine"
 
 
 def test_outside_of_a_repository_the_host_is_looked_at_all_the_same(tmp_path: Path, person: Path) -> None:
