@@ -1,0 +1,74 @@
+"""The index equals Git: whatever happened, in whatever order it was seen, however often a process died."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from service.histories import World
+from service.moves import MOVES, play
+
+from runner.observe import observe
+from webhook.index import Index
+
+
+def rows(index: Index, query: str) -> list[tuple[object, ...]]:
+    return index.conn.execute(query).fetchall()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+@given(st.integers(0, 10**9), st.lists(st.sampled_from(sorted(MOVES)), min_size=4, max_size=24))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_live_index_equals_a_rebuilt_one_after_any_history(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, moves: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("world")
+    world = World(folder, seed)
+    index = Index(folder / "index.sqlite", world.site(folder / "state"))
+    try:
+        index.refresh(world.refs())
+        for move in moves:
+            play(world, move)
+            if world.chance.random() < 0.6:  # what happens between two looks is seen at once
+                index.refresh(world.refs())
+        assert index.verify(world.refs()) == []
+        told = [row for row in rows(index, "SELECT data ->> 'id' FROM events WHERE kind = 'update'")]
+        assert len(told) == len(set(told))
+        assert {row for row in rows(index, "SELECT id FROM task_updates")} <= set(told)
+        same_as_observed(world, index)
+    finally:
+        index.close()
+        world.close()
+
+
+def same_as_observed(world: World, index: Index) -> None:
+    """The runner's own look at everything says the same of every task."""
+    world.publish()
+    try:
+        view = observe(index.site)
+    except Exception as error:  # an unreadable agents.yaml or record stops the runner; the index goes on
+        assert "agents.yaml" in str(error) or "record.yaml" in str(error), error
+        return
+    seen = {state.task.id: (state.status, state.progress) for state in reversed(view.states)}
+    have = {row[0]: row[1:] for row in rows(index, "SELECT slug, status, stage_progress FROM tasks")}
+    assert have == seen
+    tasks = {state.task.path for state in view.states}
+    problems = {problem.path for problem in view.backlog.problems} - tasks  # a task that waits for ever is a task too
+    assert {path for (path,) in rows(index, "SELECT path FROM problems")} == problems
+
+
+def test_the_foreign_keys_of_an_index_hold(world: World, tmp_path: Path) -> None:
+    index = Index(tmp_path / "index.sqlite", world.site(tmp_path / "state"))
+    for move in sorted(MOVES) * 3:
+        play(world, move)
+    index.refresh(world.refs())
+    assert rows(index, "PRAGMA foreign_key_check") == []
+    assert rows(index, "SELECT count(*) FROM tasks") != [(0,)]
+    index.close()

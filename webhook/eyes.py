@@ -1,0 +1,108 @@
+"""Looking at one task for the index: `runner.progress` says where it stands, this remembers what cannot change."""
+
+from collections import OrderedDict
+from typing import TypeVar
+
+import msgspec
+
+from runner.commands import Command
+from runner.errors import UserError
+from runner.progress import Kept
+from runner.record import Entry, parse_record, parse_updates
+from runner.state import Change, TaskState
+from webhook.listing import UPDATES, Listing
+from webhook.pipes import Pipes
+
+REMEMBERED = 512  # branches and histories, each
+
+T = TypeVar("T")
+
+
+class Sight:
+    """`runner.progress.Eyes` over pipes and listings. `ground` is the listing of the commit `base`."""
+
+    def __init__(self, pipes: Pipes) -> None:
+        self.pipes = pipes
+        self.base = ""
+        self.ground = Listing()
+        self._over: OrderedDict[str, Listing] = OrderedDict()
+        self._said: OrderedDict[str, tuple[Command, ...]] = OrderedDict()
+
+    def stand_on(self, base: str) -> list[str]:
+        """Bring the ground to the commit `base`; returns the paths that differ."""
+        changes = self.pipes.difference(self.pipes.tree(self.base), self.pipes.tree(base))
+        self.ground.apply(changes)
+        self.base = base
+        self._over.clear()
+        return [change.path for change in changes]
+
+    def listing(self, rev: str) -> Listing:
+        """What lies below `tasks/` at a commit."""
+        if rev == self.base:
+            return self.ground
+        found = self._over.get(rev)
+        if found is None:
+            found = Listing(self.ground)
+            found.apply(self.pipes.difference(self.pipes.tree(self.base), self.pipes.tree(rev)))
+            _remember(self._over, rev, found)
+        return found
+
+    def kept(self, rev: str, task: str) -> Kept:
+        """A task's record and updates at a commit. Raises `UserError` for a record that cannot be read."""
+        listing = self.listing(rev)
+        path = listing.record(task)
+        record = listing.get(path) if path else None
+        if path is None or record is None:
+            return Kept()
+        folder = path.rpartition("/")[0]
+        updates = listing.get(f"{folder}/{UPDATES}")
+        said = parse_updates(self.pipes.blob(updates.blob), f"{folder}/{UPDATES}") if updates else ()
+        return Kept(parse_record(self.pipes.blob(record.blob), path), said, folder)
+
+    def said(self, commit: str | None) -> tuple[Command, ...]:
+        """The commands at a ref's commit, oldest first, and nothing else that may be there."""
+        if commit is None:
+            return ()
+        new, at, before = [], commit, None
+        while at and (before := self._said.get(at)) is None:
+            found = self.pipes.commit(at)
+            if found is None:
+                break
+            new.append(found.message)
+            at = found.parents[0] if found.parents else ""
+        commands = (before or ()) + tuple(_commands(reversed(new)))
+        _remember(self._said, commit, commands)
+        return commands
+
+    def holds(self, new: str, old: str) -> bool:
+        """Whether the commit `new` has `old` in its history."""
+        return self.pipes.is_ancestor(old, new)
+
+    def unmoved(self, branch: str, head: str) -> float:
+        """The index says what Git says: for how long this host has seen a branch is not in Git."""
+        return 0.0
+
+    def change(self, head: str, entry: Entry, target: str, state: TaskState) -> Change | None:
+        """Nobody merges by the index."""
+        return None
+
+
+def _remember(memory: "OrderedDict[str, T]", key: str, value: T) -> None:
+    memory[key] = value
+    if len(memory) > REMEMBERED:
+        memory.popitem(last=False)
+
+
+def _commands(texts: "reversed[str]") -> list[Command]:
+    found = []
+    for text in texts:
+        try:
+            found.append(msgspec.json.decode(text, type=Command))
+        except msgspec.DecodeError:
+            continue  # as `runner.commands.read` passes it over
+    return found
+
+
+def unreadable(error: UserError) -> str:
+    """The hold of a task whose record cannot be read."""
+    return f"unreadable record: {error.what}"

@@ -1,0 +1,248 @@
+"""The mirror: an SQLite file that says what Git says, for reading. Deleting it loses nothing.
+
+`refresh` brings it forward to the hub's refs: from nothing, or from what it was derived from last, by the same code.
+All of a refresh is one transaction that also notes the refs it was derived from: a process that dies in the middle
+has changed nothing, and of two services on one file the second goes on from where the first came to.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from runner import git
+from runner.errors import UserError
+from runner.host import Site
+from runner.observe import HEADS, OURS
+from runner.progress import Refs
+from webhook import crew, families, landings, store
+from webhook.eyes import Sight
+from webhook.families import Ground, Seen, by_task, on_disk, owner
+from webhook.pipes import Pipes
+from webhook.rows import Family, Names, TaskRows, task_rows
+from webhook.store import Event
+
+BASE = "base"
+
+
+class Refreshed(NamedTuple):
+    """What a refresh came to: the tasks that it looked at again, and the number of the newest event."""
+
+    tasks: frozenset[str]
+    event: int
+
+
+class Index:
+    """The index of one repository in the file `path`. Used by one thread at a time; readers connect by themselves."""
+
+    def __init__(self, path: Path, site: Site) -> None:
+        self.path = path
+        self.site = site
+        self.pipes = Pipes(site.repo)
+        self.sight = Sight(self.pipes)
+        self.conn = store.connect(path)
+        self._written = -1
+
+    def close(self) -> None:
+        """Let go of the file and of Git."""
+        self.conn.close()
+        self.pipes.close()
+
+    @property
+    def workspaces(self) -> Path:
+        """Where this host's workspaces lie."""
+        return self.site.state / "workspaces"
+
+    def refresh(self, refs: Refs) -> Refreshed:
+        """Bring the index to `refs`, which have been fetched. Raises `UserError` where agents.yaml cannot be read."""
+        return self._write(refs, anew=False)
+
+    def rebuild(self, refs: Refs) -> Refreshed:
+        """Derive everything again, whatever is there; what is as it was is left alone."""
+        return self._write(refs, anew=True)
+
+    def look_again(self, refs: Refs, tasks: Iterable[str]) -> Refreshed:
+        """Derive these tasks again, also where their refs are as they were: a fact of this host has changed."""
+        return self._write(refs, anew=False, also=frozenset(tasks))
+
+    def verify(self, refs: Refs) -> list[str]:
+        """What differs, row for row, from an index made from nothing; empty where all is as it should be."""
+        self.refresh(refs)
+        other = Index(Path(":memory:"), self.site)
+        try:
+            other.rebuild(self._stored_refs(refs.base_name))
+            return list(store.differences(self.conn, other.conn))
+        finally:
+            other.close()
+
+    def _stored_refs(self, base_name: str) -> Refs:
+        stored = store.refs(self.conn)
+        branches = {name.removeprefix("heads/"): oid for name, oid in stored.items() if name.startswith("heads/")}
+        ours = {name: oid for name, oid in stored.items() if name != BASE and not name.startswith("heads/")}
+        return Refs(stored[BASE], base_name, branches, ours)
+
+    def _write(self, refs: Refs, *, anew: bool, also: frozenset[str] = frozenset()) -> Refreshed:
+        with store.writing(self.conn):
+            if store.counter(self.conn) != self._written:
+                refs = self._newest(refs)  # another process wrote: never go back behind what it had seen
+            touched = _Turn(self, refs, anew, also).take()
+            self._written = store.count(self.conn)
+            return Refreshed(touched, store.newest_event(self.conn))
+
+    def _newest(self, refs: Refs) -> Refs:
+        if str(self.path) == ":memory:":
+            return refs
+        branches = {name.removeprefix(HEADS): oid for name, oid in git.refs(self.site.repo, HEADS).items()}
+        ours = {name.removeprefix(OURS): oid for name, oid in git.refs(self.site.repo, OURS).items()}
+        return Refs(branches.get(refs.base_name, refs.base), refs.base_name, branches, ours)
+
+
+def relevant(refs: Refs) -> dict[str, str]:
+    """The refs of which rows are derived. Of trajectories it only matters that they are there."""
+    found = {f"heads/{branch}": oid for branch, oid in refs.branches.items() if owner(f"heads/{branch}")}
+    found |= {name: oid for name, oid in refs.ours.items() if name.startswith("commands/")}
+    found |= {name: "there" for name in refs.ours if name.startswith("trajectories/")}
+    return found | {BASE: refs.base}
+
+
+class _Turn:
+    """One refresh, inside of its transaction."""
+
+    def __init__(self, index: Index, refs: Refs, anew: bool, also: frozenset[str]) -> None:
+        self.index, self.conn, self.sight, self.refs = index, index.conn, index.sight, refs
+        self.now = relevant(refs)
+        self.before = {} if anew else store.refs(self.conn)
+        self.also = also
+        self.quiet = not store.refs(self.conn)  # nobody has followed an index that did not exist
+        self.all = not self.before
+
+    def take(self) -> frozenset[str]:
+        """Look at what has changed, and write what came of it; returns the tasks."""
+        changed = {name for name in {*self.before, *self.now} if self.before.get(name) != self.now.get(name)}
+        if not changed and not self.also:
+            return frozenset()
+        slugs = self._move_base() if BASE in changed else self._stay()
+        slugs |= {slug for name in changed if (slug := owner(name))} | self.also
+        settings = landings.versions(self.conn, self.index.pipes)
+        if not settings:
+            raise UserError("agents.yaml on the base branch cannot be read", "pullwright task list says what is wrong")
+        ground = self._ground(settings[-1])
+        wrote = self._tasks(ground, slugs)
+        everything = self.all or any(name.startswith("commands/agents/") for name in changed)
+        if wrote or everything:
+            self._agents(ground, settings)
+        store.put_refs(self.conn, self.before, self.now)
+        return frozenset(slugs)
+
+    def _ground(self, version: landings.Version) -> Ground:
+        disk = on_disk(self.index.workspaces)
+        return Ground(self.conn, self.index.site, self.sight, self.refs, version.settings, by_task(self.refs), disk)
+
+    def _stay(self) -> set[str]:
+        if self.sight.base != self.refs.base:
+            self.sight.stand_on(self.refs.base)
+        return set()
+
+    def _move_base(self) -> set[str]:
+        """Read base's line up to where it is now; returns the tasks that it may have changed."""
+        before = self.before.get(BASE)
+        line = self.index.pipes.first_parents(self.refs.base, before) if before else None
+        if before is None or line is None:  # from nothing, or base was rewritten
+            return self._from_nothing()
+        if self.sight.base != before:
+            self.sight.stand_on(before)
+        depth = int(store.get(self.conn, "depth") or 0)
+        told = landings.told(self.index.pipes, line, depth, self.index.pipes.tree(before))
+        landings.store(self.conn, told)
+        store.put(self.conn, "depth", str(depth + len(line)))
+        if told.settings:
+            self.all = True
+        touched = {slug for change in self._old_and_new() for slug in change}
+        return touched | self._going_into_base() | (self._everything() if self.all else set())
+
+    def _old_and_new(self) -> list[set[str]]:
+        """The ids that each changed path concerns, by what lay there before and by what lies there now."""
+        pipes, ground = self.index.pipes, self.sight.ground
+        paths = [c.path for c in pipes.difference(pipes.tree(self.sight.base), pipes.tree(self.refs.base))]
+        old = [ground.touched(path) for path in paths]
+        self.sight.stand_on(self.refs.base)
+        return old + [ground.touched(path) for path in paths]
+
+    def _from_nothing(self) -> set[str]:
+        self.all = True
+        for table in ("births", "landings", "settings"):
+            self.conn.execute(f"DELETE FROM {table}")
+        line = self.index.pipes.first_parents(self.refs.base) or []
+        landings.store(self.conn, landings.told(self.index.pipes, line, 0, self.index.pipes.empty_tree))
+        store.put(self.conn, "depth", str(len(line)))
+        self.sight.stand_on(self.refs.base)
+        return self._everything()
+
+    def _everything(self) -> set[str]:
+        known = {slug for (slug,) in self.conn.execute("SELECT slug FROM tasks UNION SELECT slug FROM problems")}
+        return known | self.sight.ground.ids() | {slug for name in self.now if (slug := owner(name))}
+
+    def _going_into_base(self) -> set[str]:
+        """Tasks whose open stage ends in base: whether it is still open depends on base's head."""
+        query = (
+            "SELECT slug FROM tasks JOIN stages ON task_id = id"
+            " WHERE stages.open = 1 AND stages.stage = json_extract(tasks.stages, '$[#-1]')"
+        )
+        return {slug for (slug,) in self.conn.execute(query)}
+
+    def _tasks(self, ground: Ground, slugs: set[str]) -> bool:
+        """Look at the tasks, and at those that their change concerns; write the rows. Whether any row has changed."""
+        seen = Seen({}, {})
+        waiting = slugs = self._with_relatives(slugs)
+        while waiting:
+            more = families.look(ground, waiting)
+            seen.families.update(more.families)
+            seen.problems.update(more.problems)
+            waiting = self._concerned(seen, slugs | waiting) - slugs - waiting
+            slugs |= waiting
+        made = families.with_waits(self.conn, seen.families)
+        names = self._names(ground)
+        rows = [self._rows(names, ground, family) for family in made.values()]
+        gone = slugs - made.keys()
+        events: list[Event] = []
+        wrote = store.write_tasks(self.conn, names, rows, gone, events)
+        store.write_problems(self.conn, slugs, seen.problems)
+        if not self.quiet:
+            store.tell(self.conn, events)
+        return wrote
+
+    def _with_relatives(self, slugs: set[str]) -> set[str]:
+        """The tasks with the parents that they may belong to, and the subtasks that those had."""
+        parents = {name.removeprefix("heads/work/") for name in self.now if name.startswith("heads/work/")}
+        parents |= {name for (name,) in self.conn.execute("SELECT DISTINCT parent FROM tasks WHERE parent NOT NULL")}
+        found = slugs | {parent for parent in parents for slug in slugs if slug.startswith(f"{parent}-")}
+        for parent in found & parents:
+            found = found | {
+                slug for (slug,) in self.conn.execute("SELECT slug FROM tasks WHERE parent = ?", (parent,))
+            }
+        return found
+
+    def _concerned(self, seen: Seen, slugs: set[str]) -> set[str]:
+        """The tasks that depend on one which has just become complete, or is so no more."""
+        found: set[str] = set()
+        for slug in () if self.all else slugs:
+            family = seen.families.get(slug)
+            now = family is not None and family.parent is None and family.state.current is None
+            if now != store.was_complete(self.conn, slug):
+                found |= store.dependents(self.conn, slug)
+        return self._with_relatives(found)
+
+    def _names(self, ground: Ground) -> Names:
+        """The makers of ids; a repository that has another id now is another one: its rows go first."""
+        repository = ground.settings.repository
+        if store.get(self.conn, "repository") not in (None, repository):
+            store.clear(self.conn)
+        store.put(self.conn, "repository", repository)
+        return Names(repository)
+
+    def _rows(self, names: Names, ground: Ground, family: Family) -> TaskRows:
+        return task_rows(names, ground.settings, str(self.index.workspaces), ground.site.id, family)
+
+    def _agents(self, ground: Ground, settings: list[landings.Version]) -> None:
+        names = Names(ground.settings.repository)
+        gone = crew.away(self.sight, self.refs.ours)
+        store.write_agents(self.conn, crew.rows(self.conn, names, str(self.index.workspaces), settings, gone))

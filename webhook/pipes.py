@@ -1,0 +1,206 @@
+"""Git processes that stay open, so that one small look costs microseconds and not the start of a process.
+
+Objects never change, so what was read once may be kept. Used by one thread at a time.
+"""
+
+import subprocess
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from io import BufferedReader
+from types import TracebackType
+from typing import IO, NamedTuple, Self
+
+from runner import git
+
+BULK = 64  # objects from which on one process for all of them is quicker
+
+
+class Change(NamedTuple):
+    """One path that differs between two trees. `blob` is None where the second has it no more."""
+
+    path: str
+    mode: str
+    blob: str | None
+    added: bool
+
+
+class Commit(NamedTuple):
+    """What a commit says; `at` is its committer date (ISO 8601, UTC)."""
+
+    oid: str
+    tree: str
+    parents: tuple[str, ...]
+    at: str
+    message: str
+
+
+class Pipes:
+    """`git cat-file --batch` and `git diff-tree --stdin`, started when first needed."""
+
+    def __init__(self, repo: git.Repo) -> None:
+        self.repo = repo
+        self._cat: subprocess.Popen[bytes] | None = None
+        self._diff: subprocess.Popen[bytes] | None = None
+        self._ancestors: dict[tuple[str, str], bool] = {}
+        self.empty_tree = git.git(repo, "hash-object", "-t", "tree", "--stdin")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes."""
+        for process in (self._cat, self._diff):
+            if process is not None:
+                _end(process)
+        self._cat = self._diff = None
+
+    def object(self, name: str) -> tuple[str, bytes] | None:
+        """The id and the content of the object that `name` (an id, a full ref, `<commit>^{tree}`) stands for."""
+        if self._cat is None:
+            self._cat = _start(self.repo, "cat-file", "--batch")
+        stdin, stdout = _ends(self._cat)
+        stdin.write(name.encode() + b"\n")
+        stdin.flush()
+        header = stdout.readline().split()
+        if not header:
+            self.close()  # the process died; the next look starts another
+            raise git.GitError(("cat-file", name), 1, "git cat-file ended")
+        if header[-1] in (b"missing", b"ambiguous"):
+            return None
+        content = stdout.read(int(header[2]) + 1)[:-1]
+        return header[0].decode(), content
+
+    def blob(self, oid: str) -> bytes:
+        """The content of a blob that must be there."""
+        found = self.object(oid)
+        if found is None:
+            raise git.GitError(("cat-file", oid), 1, "the object is missing")
+        return found[1]
+
+    def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
+        """The contents of blobs that must be there."""
+        wanted = list(dict.fromkeys(oids))
+        if len(wanted) > BULK:
+            return git.blobs(self.repo, wanted)
+        return {oid: self.blob(oid) for oid in wanted}
+
+    def commit(self, name: str) -> Commit | None:
+        """The commit that `name` stands for, or None."""
+        found = self.object(name)
+        return _commit(*found) if found else None
+
+    def tree(self, name: str) -> str:
+        """The tree of a commit; that of nothing for an empty name."""
+        commit = self.commit(name) if name else None
+        return commit.tree if commit else self.empty_tree
+
+    def difference(self, old: str, new: str) -> list[Change]:
+        """What differs between two trees in `tasks/` and `agents.yaml`; renames are both a removal and an addition."""
+        if old == new:
+            return []
+        if self._diff is None:
+            options = ("--stdin", "-r", "-z", "--no-renames", "--ignore-submodules=none")
+            self._diff = _start(self.repo, "diff-tree", *options, "--", "tasks", "agents.yaml")
+        stdin, stdout = _ends(self._diff)
+        end = f"-{uuid.uuid4().hex}\n".encode()  # what is no object id is echoed: the end of the answer
+        stdin.write(f"{old} {new}\n".encode() + end)
+        stdin.flush()
+        said = bytearray()
+        while not said.endswith(end):
+            more = stdout.read1(1 << 16)
+            if not more:
+                self.close()
+                raise git.GitError(("diff-tree", old, new), 1, "git diff-tree ended")
+            said += more
+        return list(_changes(bytes(said[: -len(end)])))
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether `new` holds the whole history of `old`."""
+        known = self._ancestors.get((old, new))
+        if known is None:
+            known = self._ancestors[old, new] = git.is_ancestor(self.repo, old, new)
+        return known
+
+    def first_parents(self, new: str, old: str | None = None) -> list[Commit] | None:
+        """The commits of a branch's own line after `old` (None: all), oldest first; None where `old` is not on it."""
+        if old is None:
+            return self._line(new)
+        found: list[Commit] = []
+        at: str | None = new
+        while at is not None and at != old:
+            if len(found) == BULK:  # far away, or rewritten
+                line = self._line(new)
+                places = [place for place, commit in enumerate(line) if commit.oid == old]
+                return line[places[0] + 1 :] if places else None
+            commit = self.commit(at)
+            if commit is None:
+                return None
+            found.append(commit)
+            at = commit.parents[0] if commit.parents else None
+        return found[::-1] if at == old else None
+
+    def _line(self, new: str) -> list[Commit]:
+        out = git.git(self.repo, "log", "--first-parent", "--reverse", "--format=%H %T %ct", new)
+        commits, before = [], ""
+        for line in out.splitlines():
+            oid, tree, seconds = line.split(" ")
+            commits.append(Commit(oid, tree, (before,) if before else (), iso(int(seconds)), ""))
+            before = oid
+        return commits
+
+
+def iso(seconds: float) -> str:
+    """A moment in seconds since 1970 as records write it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _start(repo: git.Repo, *args: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["git", "--no-optional-locks", "-c", "core.quotePath=false", *args],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=git.environment(repo),
+        cwd="/",
+    )
+
+
+def _ends(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], BufferedReader]:
+    assert process.stdin is not None and isinstance(process.stdout, BufferedReader)
+    return process.stdin, process.stdout
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    stdin, stdout = _ends(process)
+    with suppress(BrokenPipeError):
+        stdin.close()
+    stdout.close()
+    process.wait()
+
+
+def _commit(oid: str, data: bytes) -> Commit | None:
+    head, _, message = data.partition(b"\n\n")
+    tree, parents, at = "", [], 0
+    for line in head.split(b"\n"):
+        word, _, rest = line.partition(b" ")
+        if word == b"tree":
+            tree = rest.decode()
+        elif word == b"parent":
+            parents.append(rest.decode())
+        elif word == b"committer":
+            at = int(rest.rsplit(b" ", 2)[1])
+            break
+    return Commit(oid, tree, tuple(parents), iso(at), message.decode("utf-8", "replace")) if tree else None
+
+
+def _changes(said: bytes) -> Iterator[Change]:
+    fields = said.partition(b"\n")[2].split(b"\0")
+    for head, path in zip(fields[0::2], fields[1::2], strict=False):
+        _, mode, _, blob, kind = head.decode().split(" ")
+        gone = kind == "D"
+        yield Change(path.decode("utf-8", "surrogateescape"), mode, None if gone else blob, kind == "A")
