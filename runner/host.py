@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from runner.forge import Forge
 from runner.lifecycle import Stage
 from runner.models import Model
 from runner.sandbox import Sandbox
+from runner.secrets import Redactor
 
 
 class Hub(NamedTuple):
@@ -60,7 +61,8 @@ class Site:
 class Host:
     """All that one turn needs of the outside world. `say` hears one line for a person about what is happening.
 
-    `listen` takes up what people said on the forge while a stage is at work, and shows how far it is.
+    `redactor` takes secrets out of what is stored, printed, pushed or sent to a model. `listen` takes up what people
+    said on the forge while a stage is at work, and shows how far it is.
     """
 
     site: Site
@@ -70,6 +72,7 @@ class Host:
     now: Callable[[], datetime]
     say: Callable[[str], None]
     listen: Callable[[], None] = lambda: None
+    redactor: Redactor = field(default_factory=Redactor)
 
     @property
     def id(self) -> str:

@@ -92,12 +92,18 @@ class Lease:
         self.history = msgspec.structs.replace(self.history, record=record)
 
     def commit(self, tree: str, message: str, *parents: str) -> str:
-        """A commit of `tree` with the record as it stands, on the head (or on `parents` too). Nothing is pushed."""
-        whole = git.tree_with(self.host.repo, tree, self.history.files(self.task.folder))
+        """A commit of `tree` with the record as it stands, on the head (or on `parents` too). Nothing is pushed.
+
+        No secret gets into the record or the message; the files of `tree` are looked at before (`runner.outgoing`).
+        """
+        redactor = self.host.redactor
+        written = redactor.clean_struct(self.history).files(self.task.folder)
+        whole = git.tree_with(self.host.repo, tree, written)
         author = wording.agent_identity(self.agent.name)
         above = parents if any(git.is_ancestor(self.host.repo, self.head, each) for each in parents) else ()
         above = above or (*parents, self.head)
-        return git.commit(self.host.repo, whole, above, message, author=author, when=self.host.timestamp())
+        told = redactor.clean(message)
+        return git.commit(self.host.repo, whole, above, told, author=author, when=self.host.timestamp())
 
     def push(self, commit: str, trajectory: bytes | None = None) -> Won | Lost:
         """Move the branch to `commit` and the trajectory with it, in one atomic push.

@@ -6,7 +6,7 @@ more, nothing was changed and the sentence says that.
 
 from pathlib import Path
 
-from runner import gates, git, paperwork, policy, wording, workspace
+from runner import gates, git, outgoing, paperwork, policy, wording, workspace
 from runner.checks import Bench
 from runner.claims import Lost
 from runner.errors import ToolError
@@ -15,6 +15,8 @@ from runner.lifecycle import Stage
 from runner.pulse import Pulse
 from runner.record import Hold, HoldKind
 from runner.workspace import Workspace
+
+CANNOT = "the work cannot be taken: "
 
 
 def checkpoint(lease: Lease, space: Workspace, trajectory: bytes) -> Lost | None:
@@ -54,7 +56,12 @@ def judge(lease: Lease, tree: str, summary: str, trajectory: bytes | None) -> st
 
 def refuse(lease: Lease, reason: str, trajectory: bytes) -> str:
     """Publish that the work cannot even be taken from the workspace; the branch keeps what it had."""
-    return _held(lease, lease.head, reason, "failure", trajectory)
+    return _held(lease, lease.head, CANNOT + reason, "failure", trajectory)
+
+
+def refused(lease: Lease) -> bool:
+    """Whether the work is still in the workspace alone: the agent goes on from there, not from the branch."""
+    return lease.entry.hold is not None and lease.entry.hold.reason.startswith(CANNOT)
 
 
 def lay_out(lease: Lease, space: Workspace, tree: str) -> None:
@@ -85,7 +92,7 @@ def _held(lease: Lease, on: str, reason: str, kind: HoldKind, trajectory: bytes 
 def _taken(lease: Lease, space: Workspace) -> str:
     """The workspace's tree, or that of the branch while the workspace holds something that cannot be taken."""
     try:
-        return _allowed(lease, workspace.collect(space, lease.host.repo))
+        return _allowed(lease, outgoing.collect(lease, space))
     except ToolError:
         return git.tree_of(lease.host.repo, lease.head)
 

@@ -9,14 +9,21 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+import msgspec
+
+T = TypeVar("T")
 
 MARK = "<secret removed>"
 """Means nothing to YAML, JSON, Markdown or a shell's history, so that what it stands in stays readable."""
 
 SHORTEST = 8
 """Characters of a value that is looked for: shorter ones occur by chance."""
+
+_WORD = re.compile(r"[a-z_]{1,10}")
+"""Short words are no secrets, and taking them out would take our own words apart."""
 
 # Up to the next dashes, so that a text full of beginnings takes no time; cut off in the middle it is a key as well.
 _PEM = (
@@ -59,8 +66,8 @@ class Redactor:
     """Takes secrets out of texts. `values` are those that are known; what has the shape of one always goes."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        known = sorted({value for value in values if len(value) >= SHORTEST}, key=len, reverse=True)
-        forms = [form for value in known for form in _spellings(value)]
+        known = {value for value in values if len(value) >= SHORTEST and not _WORD.fullmatch(value)}
+        forms = [form for value in sorted(known, key=len, reverse=True) for form in _spellings(value)]
         self._patterns = [(_KNOWN, re.compile("|".join(forms)))] if forms else []
         self._patterns += [(kind, re.compile(shape)) for kind, shape in SHAPES]
 
@@ -83,6 +90,12 @@ class Redactor:
         if isinstance(value, Mapping):
             return {self.clean_all(key): self.clean_all(item) for key, item in value.items()}
         return [self.clean_all(item) for item in value] if isinstance(value, list | tuple) else value
+
+    def clean_struct(self, value: T) -> T:
+        """The same for a value of ours, such as a record; one without secrets is answered itself."""
+        plain = msgspec.to_builtins(value)
+        clean = self.clean_all(plain)
+        return value if clean == plain else msgspec.convert(clean, type(value))
 
     def find(self, text: str) -> tuple[Found, ...]:
         """Every secret in `text`."""

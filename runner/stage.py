@@ -1,6 +1,6 @@
 """One stage on its branch: workspace, prompt, loop, gates, publish. Start reading at `work`."""
 
-from runner import checks, gates, git, hooks, live, prompting, publish, workspace
+from runner import checks, gates, git, hooks, live, outgoing, prompting, publish
 from runner.decide import spent
 from runner.errors import ToolError, UserError
 from runner.lease import Lease
@@ -26,7 +26,7 @@ def work(lease: Lease, state: TaskState, feedback: str = "") -> str:
     """
     place = place_of(lease)
     bring_trajectory(lease, place)
-    with Trajectory.open(place.trajectory, watch=live.watcher(lease)) as trajectory:
+    with Trajectory.open(place.trajectory, watch=live.watcher(lease), redactor=lease.host.redactor) as trajectory:
         lost = lay_out(lease, place)
         if lost is not None:
             return lost.reason
@@ -36,7 +36,7 @@ def work(lease: Lease, state: TaskState, feedback: str = "") -> str:
         hooks.count(lease, trajectory)
         head = lease.head
         said = _conclude(lease, state, place, outcome)
-        if lease.head != head:
+        if lease.head != head and not publish.refused(lease):
             remember(lease, place)
         return said
 
@@ -171,9 +171,9 @@ def _conclude(lease: Lease, state: TaskState, place: Place, outcome: Outcome) ->
         case Finished(summary):
             lease.note("progress_update", summary, by_agent=True)
             try:
-                tree = workspace.collect(place.space, lease.host.repo)
+                tree = outgoing.collect(lease, place.space)
             except ToolError as error:
-                return publish.refuse(lease, f"the work cannot be taken: {error}", said)
+                return publish.refuse(lease, str(error), said)
             return publish.judge(lease, tree, summary, said)
         case Asked(question):
             return publish.hold(lease, place.space, f"needs input: {question}", "input", said)

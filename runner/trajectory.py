@@ -18,6 +18,7 @@ import msgspec
 from runner.entries import Ended, Entry, Ran, Replied, Started, Told, durable, entries, turns
 from runner.errors import UserError
 from runner.models import Message
+from runner.secrets import Redactor
 
 __all__ = [
     "Ended",
@@ -55,7 +56,9 @@ class Trajectory:
     last `command`, the `notes`, what people said (`words`, and the ids that were `heard`), the last `snapshot`.
     """
 
-    def __init__(self, path: Path, file: int, watch: Callable[[Entry], None] | None) -> None:
+    def __init__(
+        self, path: Path, file: int, watch: Callable[[Entry], None] | None = None, redactor: Redactor | None = None
+    ) -> None:
         self.path = path
         self.segment: Started | None = None
         self.messages: list[Message] = []
@@ -74,20 +77,22 @@ class Trajectory:
         self.snapshot: str | None = None
         self._file = file
         self._watch = watch
+        self._redactor = redactor or Redactor()
         self._digest = blake2b(digest_size=8)
         self._encoder = msgspec.json.Encoder()
 
     @classmethod
-    def open(cls, path: Path, watch: Callable[[Entry], None] | None = None) -> Self:
+    def open(cls, path: Path, watch: Callable[[Entry], None] | None = None, redactor: Redactor | None = None) -> Self:
         """Read what is there and be ready to go on; a last line that a crash cut short is dropped.
 
-        `watch` hears each entry after it is on disk (a live view). Raises `UserError` for a file that is damaged
-        elsewhere.
+        `watch` hears each entry after it is on disk (a live view). What `redactor` takes out of an entry is known to
+        nobody after it: neither to the file, nor to the watch, nor to the model in later requests. Raises `UserError`
+        for a file that is damaged elsewhere.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         new = not path.exists()
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        trajectory = cls(path, file, watch)
+        trajectory = cls(path, file, watch, redactor)
         try:
             trajectory._recall(path.read_bytes())
         except UserError:
@@ -103,7 +108,8 @@ class Trajectory:
         return self._digest.hexdigest()
 
     def append(self, entry: Entry) -> None:
-        """Put an entry on disk, then make it known."""
+        """Put an entry on disk, without the secrets in it, then make it known."""
+        entry = self._redactor.clean_struct(entry)
         line = self._encoder.encode(entry) + b"\n"
         view = memoryview(line)
         while view:

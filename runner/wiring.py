@@ -17,17 +17,20 @@ from runner.lifecycle import Stage
 from runner.models import Model
 from runner.observe import observe
 from runner.sandbox import Sandbox
+from runner.secrets import Redactor, known_values
 
 
 def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
     """A site with all that a turn needs. Raises `UserError` for what cannot be had here."""
+    clean = redactor(site.hub.url, settings)
     made = Host(
         site=site,
         sandbox=sandbox(settings),
         forge=forge(site, settings),
         model=lambda agent, stage: model(agent, stage, site.folder),
         now=lambda: datetime.now(UTC),
-        say=say,
+        say=lambda line: say(clean.clean(line)),
+        redactor=clean,
     )
     if not made.forge.talks:
         return made
@@ -37,6 +40,12 @@ def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
         attend(made, observe(site))
 
     return replace(made, listen=listen)
+
+
+def redactor(hub: str, settings: Settings) -> Redactor:
+    """What takes this host's secrets out of all that is stored, printed, pushed or sent."""
+    named = [agent.api_key for agent in settings.agents if agent.api_key]
+    return Redactor(known_values(os.environ, named, [hub]))
 
 
 def sandbox(settings: Settings) -> Sandbox:
