@@ -1,5 +1,7 @@
 """Sixteen processes on four clones want the same stage at the same moment; exactly one of them gets it."""
 
+import re
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 from races import Answer, Fleet, Round, chances, faulty, over_http
-from repositories import clone, git
+from repositories import COMMAND, clone, first_parents, git, pullwright
 from scenes import Scene
 
 from runner.git import Repo, commit, files, tree_of, tree_with
@@ -132,3 +134,19 @@ def test_a_thousand_rounds(ring: Ring, capsys: pytest.CaptureFixture[str]) -> No
     said = run(ring, 7200.0, ROUNDS)
     with capsys.disabled():
         print(f"\n{said}")
+
+
+def test_two_runs_of_one_clone_at_the_same_moment_do_everything_once(hub: tuple[Path, Path]) -> None:
+    bare, folder = hub
+    runs = [
+        subprocess.Popen([*COMMAND, "run"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(3)
+    ]
+    said = [run.communicate(timeout=60)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], said
+    said.append(pullwright(folder, "run").out)  # each may have left the last turns to another
+    claims = re.findall("Pullwright-Claim: (.+)", git(bare, "log", "--format=%B", "main"))
+    assert len(set(claims)) == 5, "a claim a stage"
+    assert re.findall(r"steps: (\d+)", git(bare, "show", "main:tasks/greet/record.yaml")) == ["2", "2", "3", "2", "2"]
+    merges = git(bare, "log", "--merges", "--format=%s", "main").splitlines()
+    assert sorted(set(merges)) == sorted(merges) and len(first_parents(bare)) == 3
