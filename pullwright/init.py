@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pullwright import checkout
+from pullwright import checkout, github
 from runner import git, schemas
 from runner.agents import parse_settings
 from runner.errors import UserError
@@ -28,7 +28,7 @@ AGENTS = """\
 version: 1
 repository: {repository}   # made once; the ids of everything derive from it
 base: {base}
-forge: local
+forge: {forge}
 {setup}{checks}{tests}agents:
   - name: {name}
     model: {model}
@@ -43,7 +43,7 @@ policy:
 """
 
 
-def initialise(folder: Path, model: str, endpoint: str, *, commit: bool) -> Iterator[str]:
+def initialise(folder: Path, model: str, endpoint: str, *, commit: bool, forge: str = "local") -> Iterator[str]:
     """Make `folder` a Pullwright repository; yields what was done, line by line. Raises `UserError`.
 
     All that can be refused is refused before the first file is written; a second run takes up what a first one left.
@@ -55,7 +55,7 @@ def initialise(folder: Path, model: str, endpoint: str, *, commit: bool) -> Iter
         checkout.must(folder, "init", "--quiet", "--initial-branch=main")
         top = folder.resolve()
         yield f"made a Git repository in {top}"
-    files = _files(top, model, endpoint)
+    files = _files(top, model, endpoint, forge)
     parse_settings(files["agents.yaml"].encode())
     if commit:
         checkout.require_identity(top)
@@ -102,19 +102,21 @@ def _advice(top: Path, *, committed: bool) -> Iterator[str]:
     yield "next: " + ", then ".join([*share, 'pullwright task new "…"', "pullwright run"])
 
 
-def _files(top: Path, model: str, endpoint: str) -> dict[str, str]:
-    """Path → text of everything that a Pullwright repository has."""
+def _files(top: Path, model: str, endpoint: str, forge: str) -> dict[str, str]:
+    """Path → text of everything that a Pullwright repository has; on GitHub the issue form and the workflow too."""
     own = {f".pullwright/schemas/{name}": text for name, text in schemas.files().items()}
-    return {"agents.yaml": _settings(top, model, endpoint), "tasks/README.md": TASKS_README, **own}
+    there = github.files() if forge == "github" else {}
+    return {"agents.yaml": _settings(top, model, endpoint, forge), "tasks/README.md": TASKS_README, **own, **there}
 
 
-def _settings(top: Path, model: str, endpoint: str) -> str:
+def _settings(top: Path, model: str, endpoint: str, forge: str) -> str:
     """agents.yaml with what can be found out: the base branch, the setup, the checks, where tests are."""
     setup, checks, tests = _project(top)
     name = re.sub(r"[^a-z0-9]+", "-", model.rpartition("/")[2].partition(":")[0].lower()).strip("-")
     return AGENTS.format(
         repository=uuid.uuid4(),
         base=_scalar(_base(top)),
+        forge=forge,
         setup=_line("setup", setup, "prepares a fresh checkout for the checks, in the sandbox"),
         checks=_line("checks", checks, "what must pass"),
         tests=_line("tests", tests, "which files are tests"),

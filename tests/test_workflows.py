@@ -182,3 +182,9 @@ def test_a_task_is_done_by_workflow_runs_alone(runs: Runs) -> None:
     runs.after_last_event()
     assert (office.task().status, issue.state) == ("complete", "closed")
     assert issue.labels == ["pullwright", "pullwright:complete"]
+
+
+def test_init_gives_a_repository_on_github_its_form_and_workflow(tmp_path: Path, person: Path) -> None:
+    repositories.typed(tmp_path, "init", "shop", "--forge", "github")
+    assert {path: (tmp_path / "shop" / path).read_text() for path in files()} == files()
+    assert "\nforge: github\n" in (tmp_path / "shop/agents.yaml").read_text()

@@ -80,16 +80,16 @@ class GitHub:
         number = int(shown.task.removeprefix("issue-")) if shown.task.startswith("issue-") else None
         for branch in shown.gone:
             self.proposals.close(branch)
-        if shown.proposal is not None:
-            self._propose(shown, shown.proposal)
+        where = self._propose(shown, shown.proposal) if shown.proposal is not None else None
         if number is not None:
-            self._issue(number, shown)
+            self._issue(number, shown, f"\n\n→ #{where}" if where else "")
         self._shown[shown.task] = shown
 
-    def _propose(self, shown: Shown, proposal: Proposal) -> None:
+    def _propose(self, shown: Shown, proposal: Proposal) -> int | None:
+        """Open it, with all that belongs to it; returns its number while it waits."""
         pull = self.proposals.open(proposal)
         if pull["state"] != "open":
-            return
+            return None
         self.screen.mark(proposal.head, shown.marks, pull["html_url"])
         self.screen.label(pull["number"], [f"{LABELS}{shown.label}"] if shown.label else [])
         have = [each["login"] for each in pull["requested_reviewers"] or []]
@@ -98,10 +98,11 @@ class GitHub:
             self.screen.reviewers(pull["number"], wanted, have)
         for remark, text in shown.replies:
             self.screen.reply(pull["number"], remark, text)
+        return int(pull["number"])
 
-    def _issue(self, number: int, shown: Shown) -> None:
+    def _issue(self, number: int, shown: Shown, link: str) -> None:
         if shown.note:
-            self.screen.note(number, "task", shown.note, now=shown.done or shown.refused)
+            self.screen.note(number, "task", shown.note + link, now=shown.done or shown.refused)
         if shown.refused:
             self.screen.unlabel(number, self.task_label)
         if shown.accepted:
