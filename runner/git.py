@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from typing import NamedTuple
 from runner.errors import UserError
 
 MIN_VERSION = (2, 38)  # `git merge-tree --write-tree`
+LOCKED = 5.0  # seconds after which nobody holds a lock on our refs any more
 
 _GUARDS = (
     "core.hooksPath=/dev/null",
@@ -380,10 +382,28 @@ def remote_refs(repo: Repo, url: str, *patterns: str) -> dict[str, str]:
 def fetch(repo: Repo, url: str, *refspecs: str) -> None:
     """Bring the hub's objects. Pruning concerns only refs below the refspecs' targets. Raises `Unreachable`."""
     still = ("--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--no-auto-maintenance")
-    try:
-        git(repo, "fetch", *still, url, *refspecs, network=True)
-    except GitError as error:
-        raise Unreachable(url, error) from error
+    while True:
+        try:
+            git(repo, "fetch", *still, url, *refspecs, network=True)
+            return
+        except GitError as error:
+            if not _unlock_refs(repo):
+                raise Unreachable(url, error) from error
+
+
+def _unlock_refs(repo: Repo) -> bool:
+    """Remove what a git that was killed has left locked; whether there was anything.
+
+    A lock on refs is held for an instant: one that gets older has nobody any more, and would stay for ever.
+    """
+    locks = [*repo.git_dir.glob("packed-refs.lock"), *repo.git_dir.glob("refs/remotes/**/*.lock")]
+    for lock in locks:
+        with contextlib.suppress(FileNotFoundError):
+            made = lock.stat().st_mtime
+            time.sleep(min(LOCKED, max(0.0, made + LOCKED - time.time())))
+            if lock.stat().st_mtime == made:
+                lock.unlink()
+    return bool(locks)
 
 
 class Push(NamedTuple):

@@ -1,5 +1,6 @@
 """A stage branch that a host owns: people's commits on it, its renewal, and what is found again after a crash."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -359,6 +360,18 @@ def test_gates_that_were_interrupted_run_again_without_the_agent(repository: Pat
     assert asked == [] and scene.state().open is not None
     scene.approve()
     assert on_hub(scene, "main", "more.txt") == "more"
+
+
+def test_what_a_killed_git_left_locked_in_the_mirror_is_no_lock(scene: Scene) -> None:
+    before = git(scene.folder, "rev-parse", "origin/main")
+    scene.on_main()
+    commit(scene.folder, "Meanwhile", {"other.txt": "other\n"})
+    git(scene.folder, "push", "-q", "origin", "main")
+    locks = [scene.site.repo.git_dir / "refs/remotes/hub/heads/main.lock", scene.site.repo.git_dir / "packed-refs.lock"]
+    for lock in locks:
+        lock.touch()
+        os.utime(lock, (1, 1))
+    assert scene.look().refs.base != before and not any(lock.exists() for lock in locks)
 
 
 # --- the next attempt ----------------------------------------------------------------------------------------------
