@@ -121,8 +121,16 @@ def find_clone(folder: Path) -> Clone:
     git_dir, bare = found.splitlines()
     top = None if bare == "true" else _ask(folder, "rev-parse", "--path-format=absolute", "--show-toplevel")
     root = Path(top) if top else Path(git_dir)
-    state = Path(os.environ.get("PULLWRIGHT_STATE") or Path(git_dir) / "pullwright")
+    state = _state(Path(git_dir))
     return Clone(Path(git_dir), Path(top) if top else None, _hub(root, Path(git_dir)), state.absolute())
+
+
+def _state(git_dir: Path) -> Path:
+    """The folder for this host's own state: in the git dir, or a folder of its own below `PULLWRIGHT_STATE`."""
+    elsewhere = os.environ.get("PULLWRIGHT_STATE")
+    if not elsewhere:
+        return git_dir / "pullwright"
+    return Path(elsewhere) / hashlib.sha256(str(git_dir.resolve()).encode()).hexdigest()[:12]
 
 
 def _hub(root: Path, git_dir: Path) -> Hub:
