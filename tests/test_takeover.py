@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 from kills import Stand, check, outgoing, refs, run_later, run_whole, stand, start_at_git, template
-from repositories import AUTO, COMMAND, as_replies, commit, git, settings, story
+from repositories import AUTO, COMMAND, as_replies, bare_hub, commit, git, settings, story
+from scenes import PAT, Scene
+
+from runner import acting
+from runner.forge import Refused
 
 SAMPLE = 2
 
@@ -153,3 +157,19 @@ def test_a_lease_is_renewed_while_one_command_takes_longer_than_it(source: Path,
     assert runner.returncode == 0 and "taken it over" not in said, said
     assert len(gaps) >= 4 and max(gaps) < 2.0, gaps
     assert len(set(re.findall(r"Pullwright-Claim: (\S+)", git(place.hub, "log", "--format=%B", "main")))) == 5
+
+
+def test_who_decided_to_merge_before_a_person_commented_merges_nothing(repository: Path, tmp_path: Path) -> None:
+    bare_hub(repository, tmp_path / "hub.git")
+    scene = Scene(repository)
+    scene.to("design")
+    seen = scene.look()  # and here this one falls asleep
+    scene.say("comment", text="shorter, please")
+    told = story()
+    told["design"] += [("bash", {"command": "true"}), ("finish", {"summary": "Shorter."})]
+    scene.replies(told)
+    scene.run(turns=1)
+    before = git(tmp_path / "hub.git", "for-each-ref")
+    answer = acting.merge(scene.host(), seen, seen.state("greet"), by=PAT)
+    assert isinstance(answer, Refused) and answer.reason == "agents/greet/design has moved"
+    assert git(tmp_path / "hub.git", "for-each-ref") == before

@@ -67,12 +67,18 @@ class Local:
             return Refused("moved", f"{proposal.target} has moved and conflicts in {', '.join(merged.conflicts)}")
         author = by or git.RUNNER
         made = git.commit(self.repo, merged.tree, (there, proposal.head), message, author=author)
-        answer = git.push(self.repo, self.url, git.Push(target, made, there))
-        now = git.remote_refs(self.repo, self.url, target).get(target)
-        if now == made or answer.flags.get(target) == " ":
+        branch = f"refs/heads/{proposal.branch}"  # goes along unchanged: so that it must be as it was seen
+        still = git.Push(branch, proposal.head, proposal.head)
+        answer = git.push(self.repo, self.url, git.Push(target, made, there), still)
+        if answer.flags.get(target) == " ":
             return Merged(made)
-        if now != there:
+        now = git.remote_refs(self.repo, self.url, target, branch)
+        if now.get(target) == made:
+            return Merged(made)
+        if now.get(target) != there:
             return Refused("moved", f"{proposal.target} has moved")
+        if now.get(branch) != proposal.head:
+            return Refused("moved", f"{proposal.branch} has moved")
         there_or_here = proposal.branch if self.own else f"origin/{proposal.branch}"
         return Refused(
             "hold",
