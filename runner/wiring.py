@@ -37,7 +37,10 @@ def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
     from runner.attend import attend
 
     def listen() -> None:
-        attend(made, observe(site))
+        try:
+            attend(made, observe(site))
+        except UserError as error:  # work goes on while the forge is away; the next turn hears what was missed
+            say(str(error))
 
     return replace(made, listen=listen)
 

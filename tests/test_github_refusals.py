@@ -4,9 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+from fake_github.faults import Fault
 from fake_github.office import Office, form, told_twice
 from fake_github.server import FakeGitHub
-from repositories import commit, git
+from repositories import commit, git, typed
+
+from runner import wiring
+from runner.host import site_at
+from runner.observe import observe
 
 SHORT = {"Stages": "design, complete"}
 
@@ -202,3 +207,24 @@ def test_a_token_of_another_server_is_not_given_away(fake: FakeGitHub, monkeypat
     assert credentials.from_environment(fake.clone_url) is not None
     for url in ("https://evil.invalid/acme/shop.git", f"{fake.url}.evil.invalid/acme/shop", "git@evil.invalid:a/b.git"):
         assert credentials.from_environment(url) is None
+
+
+def test_approving_from_the_terminal_is_sent_to_github(office: Office) -> None:
+    accepted(office)
+    found = typed(office.clone, "review", "issue-1", "--approve")
+    assert found.status == 1
+    assert f"merge it on GitHub, as yourself: {office.fake.url}/acme/shop/pull/2" in found.err
+    assert office.task().open is not None
+
+
+def test_people_are_heard_while_a_stage_is_at_work_and_a_github_that_is_away_stops_nothing(office: Office) -> None:
+    accepted(office)
+    said: list[str] = []
+    site = site_at(office.clone)
+    host = wiring.host(site, observe(site).settings, say=said.append)
+    office.comment(office.pull().number, "And greet the cat.")
+    host.listen()
+    assert [command.text for command in office.task().commands if command.verb == "comment"] == ["And greet the cat."]
+    office.fake.faults.append(Fault("expired", "GET", times=9))
+    host.listen()
+    assert "does not take the token" in said[-1]

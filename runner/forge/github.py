@@ -63,7 +63,11 @@ class GitHub:
         return bool(found) and all(each["state"] == "closed" and not each["merged_at"] for each in found)
 
     def merge(self, proposal: Proposal, message: str, by: Identity | None = None) -> Merged | Refused:
-        """Merge by GitHub, which keeps the branch's rules. A person's approval is given there, with their account."""
+        """Merge by GitHub, which keeps the branch's rules. A person approves there, with their own account."""
+        if by is not None:
+            found = self.proposals.of(proposal.branch)
+            where = found[0]["html_url"] if found else "its pull request comes with the next run"
+            return Refused("hold", f"approve and merge it on GitHub, as yourself: {where}")
         return self.proposals.merge(proposal, message)
 
     def hear(self, watched: Sequence[Watched]) -> Heard:
