@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pullwright.checkout import require_identity
-from pullwright.finding import Finding, problem, public, tried
+from pullwright.finding import Finding, problem, tried
 from pullwright.preflight import agents
 from runner import backlog, git, wiring
 from runner.agents import Settings, parse_settings
@@ -108,7 +108,7 @@ def _hub(site: Site, refs: Refs) -> Finding:
     """The hub answered; whether it takes branches is asked by a push that is only tried."""
     trial = f"{refs.base}:refs/heads/agents/doctor/design"
     done = git.execute(site.repo, "push", "--dry-run", "--porcelain", site.hub.url, trial, network=True)
-    place = "this repository itself" if site.hub.own else public(site.hub.url)
+    place = "this repository itself" if site.hub.own else git.public(site.hub.url)
     if done.returncode == 0:
         return Finding("hub", "fine", f"{place}, base branch {refs.base_name}")
     words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]

@@ -1,12 +1,12 @@
 """What a check-up says about one thing."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import msgspec
 
 from runner.errors import UserError
+from runner.git import public
 
 Verdict = Literal["fine", "notice", "problem"]
 
@@ -35,8 +35,3 @@ def problem(subject: str, error: UserError) -> Finding:
     """What only a person can mend; it is about the settings where those are at fault."""
     about = "agents.yaml" if error.what.startswith("agents.yaml") else subject
     return Finding(about, "problem", public(error.what), public(error.remedy))
-
-
-def public(text: str) -> str:
-    """Without the names and passwords that addresses may hold: what is printed here is pasted into issues."""
-    return re.sub(r"//[^/@\s]*@", "//", text)

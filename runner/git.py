@@ -66,9 +66,14 @@ class GitError(Exception):
     """A git command failed. Carries what was run and what it said."""
 
     def __init__(self, args: tuple[str, ...], status: int, stderr: str) -> None:
-        super().__init__(f"git {' '.join(args)}: exit {status}: {stderr.strip()}")
+        super().__init__(public(f"git {' '.join(args)}: exit {status}: {stderr.strip()}"))
         self.status = status
-        self.stderr = stderr
+        self.stderr = public(stderr)
+
+
+def public(text: str) -> str:
+    """Without the names and passwords that addresses may hold: errors are pasted into issues."""
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 class Unreachable(GitError, UserError):
@@ -432,7 +437,9 @@ def push(repo: Repo, url: str, *moves: Push) -> Pushed:
     specs = [f"{move.new}:{move.ref}" for move in moves]
     atomic = ["--atomic"] if len(moves) > 1 else []
     done = execute(repo, "push", "--porcelain", "--no-verify", *atomic, *leases, url, *specs, network=True)
-    return Pushed(dict(_flags(done.stdout.decode("utf-8", "replace"))), done.stderr.decode("utf-8", "replace").strip())
+    return Pushed(
+        dict(_flags(done.stdout.decode("utf-8", "replace"))), public(done.stderr.decode("utf-8", "replace").strip())
+    )
 
 
 def _flags(porcelain: str) -> Iterator[tuple[str, str]]:
