@@ -1,11 +1,11 @@
 """What a decision does: the only place with side effects. Each is idempotent or guarded by a compare-and-swap."""
 
-from runner import lease, stage, wording
+from runner import evaluating, lease, stage, wording
 from runner.agents import Agent
 from runner.claims import Lost
 from runner.decide import Action, Claim, Escalate, Finish, Hold, Merge, Nothing, Propose, Resume, Rework
 from runner.errors import UserError
-from runner.forge import Proposal, Refused
+from runner.forge import Merged, Proposal, Refused
 from runner.git import Identity
 from runner.host import Host
 from runner.lease import Lease
@@ -31,6 +31,9 @@ def act(host: Host, view: View, state: TaskState, action: Action) -> str | Lost 
     settings, ours = view.settings, view.refs.ours
     match action:
         case Claim(wanted, attempt, agent):
+            state = evaluating.ask(host, settings, state, view.states)
+            if not evaluating.fits(agent, state):
+                return f"its complexity is {state.complexity(0)}, which is not for {agent.name}"
             return _clear(host, state) or _worked(
                 lease.claim(host, settings, state, agent, wanted, attempt, ours), state, ""
             )
@@ -113,7 +116,22 @@ def merge(host: Host, view: View, state: TaskState, by: Identity | None = None) 
     answer = host.forge.merge(proposal, message, by)
     if isinstance(answer, Refused):
         return answer
+    if state.is_last:
+        _report(host, state, opened, answer)
     return f"{opened.ref.stage} is merged into {target}"
+
+
+def _report(host: Host, state: TaskState, opened: OpenStage, merged: Merged) -> None:
+    """Write the task's report on this host. The merge stands, whatever becomes of the report."""
+    from runner.report import write_report  # reportlab is heavy, and most turns write no report
+    from runner.report_text import Completed
+
+    try:
+        path = write_report(host.site, state.task.id, opened.head, Completed(merged.commit, host.timestamp()))
+    except Exception as error:
+        host.say(f"{state.task.id}  no report: {error}; pullwright report {state.task.id} tries again")
+    else:
+        host.say(f"{state.task.id}  report: {path}")
 
 
 def refusal(view: View, state: TaskState, opened: OpenStage, *, by_person: bool) -> str | None:

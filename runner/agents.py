@@ -106,6 +106,7 @@ NEEDS_HUMAN: tuple[str, ...] = (
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What agents may do without a person.
 
+    `default_complexity` is that of a task in which nothing stands out, `evaluator` the agent that is asked for it.
     `registry` names the package hosts; empty: those pip is configured for. `keep` is for how long the branches and
     workspaces of ended tasks stay. What touches `needs_human` is merged by a person alone. `identities` are the numeric
     ids of the runners' accounts on GitHub, `reviewers` whom to ask for reviews, `label` what makes an issue a task.
@@ -118,6 +119,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         Meta(pattern=r"^[1-9][0-9]{0,5}(s|m|h)$", description="a number of s, m or h", examples=["30m"]),
     ] = "30m"
     default_complexity: Annotated[int, Meta(ge=1, le=10)] = 3
+    evaluator: str | None = None
     network: Literal["none", "registry", "open"] = "none"
     registry: tuple[str, ...] = ()
     trajectories: Literal["remote", "local"] = "remote"
@@ -181,6 +183,8 @@ def _faults(settings: Settings) -> Iterator[Fault]:
             yield Fault(("agents", index, "name"), f"`{name}` stands twice", "give each agent its own name")
     for index, agent in enumerate(settings.agents):
         yield from _agent(("agents", index), agent, names)
+    if (asked := settings.policy.evaluator) is not None and asked not in names:
+        yield Fault(("policy", "evaluator"), f"`{shown(asked)}` is no agent here", f"name {' or '.join(names)}")
     yield from _policy(settings.policy)
     yield from _patterns(("tests",), settings.tests)
 

@@ -11,6 +11,7 @@ from runner import claims, git, history, wording
 from runner.agents import Agent, Policy, Settings
 from runner.claims import Ground, Lost, Won
 from runner.commands import Command, unheard
+from runner.complexity import Judgement
 from runner.history import History
 from runner.host import Host
 from runner.lifecycle import Stage, StageRef, stage_branch, work_branch
@@ -207,18 +208,19 @@ def trajectory_name(ref: StageRef) -> str:
     return f"trajectories/{ref.task}/{ref.stage}.{ref.attempt}"
 
 
-def freeze(task: Task, accepted_by: str, policy: Policy) -> Request:
+def freeze(task: Task, accepted_by: str, policy: Policy, judged: Judgement | None = None) -> Request:
     """The task's text as it is now, with its complexity and the reason for that. Pure."""
     asked = task.request
-    named = asked.complexity is not None
+    usual = Judgement(policy.default_complexity, "the task names none: policy.default_complexity")
+    found = judged or usual if asked.complexity is None else Judgement(asked.complexity, "the task names it")
     return Request(
         title=asked.title,
         body=asked.description,
         sha256=digest(asked),
         accepted_by=accepted_by,
         source=task.source or task.path,
-        complexity=asked.complexity if asked.complexity is not None else policy.default_complexity,
-        complexity_reason="the task names it" if named else "the task names none: policy.default_complexity",
+        complexity=found.complexity,
+        complexity_reason=found.reason,
         stages=asked.stages,
         acceptance=asked.acceptance,
         depends_on=asked.depends_on,
@@ -266,7 +268,7 @@ def _before(host: Host, settings: Settings, state: TaskState) -> History:
     if state.record is not None and not fresh:
         return History(state.record, state.updates)
     by = state.task.accepted_by or accepted_by(host.repo, state.base, state.task.path)
-    frozen = freeze(state.task, by, settings.policy)
+    frozen = freeze(state.task, by, settings.policy, state.judged)
     if state.record is None:
         return history.begin(frozen)
     before = History(state.record, state.updates)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from runner import backlog, commands, git
+from runner import backlog, commands, evaluating, git
 from runner.agents import Settings, parse_settings
 from runner.assign import order
 from runner.backlog import Backlog
@@ -76,6 +76,7 @@ def observe(site: Site) -> View:
     children = families(site, refs, settings, states)
     states = [waiting(state, children) for state in _with_waits(states)]
     states += [child for parent in children.values() for child in _with_waits(parent)]
+    states = evaluating.judged(site, settings, states)
     known = {state.task.id for state in states} | {_stem(problem.path) for problem in found.problems}
     return View(refs, settings, found, (*states, *removed(site.repo, refs, known)), away(site.repo, refs))
 
@@ -112,7 +113,8 @@ def fetch_refs(site: Site) -> Refs:
             git.fetch(site.repo, site.hub.url, *REFSPECS)
         except git.GitError as error:
             raise UserError(
-                f"cannot read the hub {site.hub.url}: {error.stderr.strip()}", "check the remote: git remote -v"
+                f"cannot read the hub {git.public(site.hub.url)}: {error.stderr.strip()}",
+                "check the remote: git remote -v",
             ) from error
         branches = {name.removeprefix(HEADS): oid for name, oid in git.refs(site.repo, HEADS).items()}
         ours = {name.removeprefix(OURS): oid for name, oid in git.refs(site.repo, OURS).items()}
@@ -120,7 +122,7 @@ def fetch_refs(site: Site) -> Refs:
     if name not in branches:
         first = "commit something on it" if site.hub.own else f"git push origin {name}"
         raise UserError(
-            f"the hub {site.hub.url} has no branch {name} with a commit on it",
+            f"the hub {git.public(site.hub.url)} has no branch {name} with a commit on it",
             f"{first}; another base branch is named by `base:` in agents.yaml",
         )
     return Refs(branches[name], name, branches, ours)

@@ -27,9 +27,9 @@ _BOUNDARY = (
 )
 
 
-def packaged(stage: Stage) -> str:
-    """The prompt of a stage that comes with Pullwright."""
-    return (Path(__file__).with_name("prompts") / f"{stage}.md").read_text("utf-8")
+def packaged(name: str) -> str:
+    """A prompt that comes with Pullwright: a stage's, or another by its file's name."""
+    return (Path(__file__).with_name("prompts") / f"{name}.md").read_text("utf-8")
 
 
 def opening(

@@ -3,6 +3,7 @@
 import msgspec
 
 from runner.commands import Command, Standing
+from runner.complexity import Judgement
 from runner.lifecycle import Stage, StageRef, first_open, status
 from runner.record import Entry, Record, Update
 from runner.record import Request as Frozen
@@ -49,7 +50,8 @@ class TaskState(msgspec.Struct, frozen=True):
     `closed` one that is: the next attempt goes on from it, whoever closed it and whatever happened to them then.
     `waits` names what the task waits for. `trouble` is a hold that no branch carries, in words: `reverted`,
     `task changed`, … `reverted` is the commit that took the record off base, where work must begin anew. `base_name` is
-    the branch whose head is `base`: a subtask's is its parent's task branch.
+    the branch whose head is `base`: a subtask's is its parent's task branch. `judged` is the complexity of a task that
+    names none, until the first claim freezes it.
     """
 
     task: Task
@@ -72,6 +74,7 @@ class TaskState(msgspec.Struct, frozen=True):
     reverted: str | None = None
     base_name: str = "main"
     has_subtasks: bool = False
+    judged: Judgement | None = None
 
     @property
     def current(self) -> Stage | None:
@@ -102,7 +105,7 @@ class TaskState(msgspec.Struct, frozen=True):
         return entry.agent if entry else None
 
     def complexity(self, default: int) -> int:
-        """The frozen complexity, else the one the task names, else the policy's default."""
+        """The frozen complexity, else the one the task names, else what was judged, else the policy's default."""
         if self.frozen is not None:
             return self.frozen.complexity
-        return self.task.request.complexity or default
+        return self.task.request.complexity or (self.judged.complexity if self.judged else default)
