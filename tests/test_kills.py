@@ -150,10 +150,13 @@ def test_runs_killed_again_and_again_at_any_moment(whole: Whole, capsys: pytest.
         print(f"\n20 tasks killed {kills} times at random moments: each ended as the undisturbed run")
 
 
-def test_the_comparison_sees_a_difference(whole: Whole, tmp_path: Path) -> None:
-    place = stand(whole.source, tmp_path / "different")
-    replies = place.first / ".pullwright" / "replies.yaml"
+def test_the_comparison_sees_a_difference(tmp_path: Path, person: Path) -> None:
+    source = template(tmp_path)
+    place, other = stand(source, tmp_path / "whole"), stand(source, tmp_path / "other")
+    replies = other.first / ".pullwright" / "replies.yaml"
     replies.write_text(replies.read_text().replace("Both lines are there.", "Both are there."))
     run_whole(place.first)
+    run_whole(other.first)
+    check(place, place, taken_over=False, where="the control")
     with pytest.raises(AssertionError):
-        check(place, whole.place, taken_over=False, where="")
+        check(other, place, taken_over=False, where="")
