@@ -62,7 +62,7 @@ def test_an_edit_after_the_label_is_not_what_was_accepted(office: Office) -> Non
 
 
 def test_an_edit_of_a_task_holds_it_until_it_is_labelled_again(office: Office) -> None:
-    number = accepted(office)
+    number = accepted(office, form(**SHORT))
     office.world.edit_issue(office.person("rita"), number, title="Say something else")
     office.merge(office.pull().number)
     assert office.run() == []
@@ -75,7 +75,7 @@ def test_an_edit_of_a_task_holds_it_until_it_is_labelled_again(office: Office) -
 
 
 def test_a_fork_cannot_stand_for_a_stage(office: Office) -> None:
-    number = accepted(office)
+    number = accepted(office, form(**SHORT))
     head = office.world.tip("agents/issue-1/design")
     office.merge(office.pull().number)
     tree = git(office.world.git_dir, "rev-parse", f"{head}^{{tree}}")

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_github.office import Office
+from fake_github.office import Office, form
 from fake_github.server import FakeGitHub
 from fake_github.state import Refusal
 from repositories import git
 
 
-def play(office: Office, method: str) -> None:
+def play(office: Office, method: str, **given: str) -> None:
     """Issue → label by a reader → label by a maintainer → design → changes → rework → approve → … → complete."""
-    issue = office.issue()
+    issue = office.issue(body=form(**given))
     office.run()
     assert office.view().states == ()
     office.label(issue.number, by="mona")
@@ -52,7 +52,7 @@ def test_an_issue_goes_all_the_way_with_each_merge_method(office: Office, method
 
 def test_with_an_app_every_token_is_narrow_and_none_is_left_behind(fake: FakeGitHub, app: str, tmp_path: Path) -> None:
     office = Office(fake, tmp_path)
-    play(office, "squash")
+    play(office, "squash", Stages="design, complete")
     assert {tuple(body["repositories"]) for body in fake.minted} == {("shop",)}
     assert all("workflows" not in body["permissions"] for body in fake.minted)
     secrets = [app.splitlines()[1], *(token for token in fake.world.tokens)]
@@ -64,7 +64,7 @@ def test_with_a_personal_token_its_owner_comments(
 ) -> None:
     office = Office(fake, tmp_path)
     monkeypatch.setenv("PULLWRIGHT_GITHUB_TOKEN", fake.token("mona"))
-    issue = office.issue(by="mona")
+    issue = office.issue(by="mona", body=form(Stages="design, complete"))
     office.label(issue.number, by="mona")
     office.run()
     pull = office.pull()
