@@ -1,6 +1,6 @@
 """One stage on its branch: workspace, prompt, loop, gates, publish. Start reading at `work`."""
 
-from runner import checks, gates, git, hooks, live, outgoing, prompting, publish
+from runner import briefing, checks, git, hooks, live, outgoing, prompting, publish
 from runner.decide import spent
 from runner.errors import ToolError, UserError
 from runner.lease import Lease
@@ -14,8 +14,6 @@ from runner.task import Budget
 from runner.tools import TOOLS, Work, describe, observation_cap, offered, toolbox
 from runner.trajectory import Started, Trajectory
 from runner.workspace import Workspace
-
-DOCUMENTS = ("design.md", "test-report.md", "review.md")
 
 
 def work(lease: Lease, state: TaskState, feedback: str = "") -> str:
@@ -60,30 +58,18 @@ def _set_up(lease: Lease, space: Workspace) -> None:
     done.write_text(wanted)
 
 
-def _documents(lease: Lease) -> dict[str, str]:
-    """What the stages wrote so far, by name."""
-    found = {name: git.read(lease.host.repo, lease.head, f"{lease.task.folder}/{name}") for name in DOCUMENTS}
-    return {name: data.decode("utf-8", "replace") for name, data in found.items() if data}
-
-
 def _opening(lease: Lease, feedback: str, context: int) -> tuple[Message, ...]:
-    """The prompt: what stands on base decides how the agent is steered, never what stands on its own branch."""
-    repo, stage = lease.host.repo, lease.ref.stage
-    own = git.read(repo, lease.entry.base, f".pullwright/prompts/{stage}.md")
-    return prompting.opening(
-        stage=stage,
-        template=own.decode("utf-8", "replace") if own else prompting.packaged(stage),
-        template_name=f".pullwright/prompts/{stage}.md" if own else f"{stage}.md",
-        request=lease.history.record.request,
-        folder=lease.task.folder,
-        checks=lease.settings.checks,
-        tests=lease.settings.tests,
-        documents=_documents(lease),
-        guidance=(git.read(repo, lease.entry.base, "AGENTS.md") or b"").decode("utf-8", "replace"),
+    return briefing.opening(
+        lease.host.repo,
+        lease.settings,
+        lease.ref.stage,
+        lease.history.record.request,
+        lease.task.folder,
+        head=lease.head,
+        base=lease.entry.base,
+        context=context,
         feedback=feedback,
         conflicts=lease.conflicts,
-        changed=gates.change(repo, lease.head, lease.entry.base, lease.entry.base),
-        context=context,
     )
 
 
@@ -115,7 +101,8 @@ def _converse(
     mark = place.mark(lease.entry.claim)
     in_prompt = mark is not None and mark.opened
     around = hooks.Hooks(lease, place.space, trajectory, "" if in_prompt else feedback, lambda: remember(lease, place))
-    seeds = prompting.seeds(_documents(lease), lease.history.record.request)
+    documents = briefing.documents(lease.host.repo, lease.head, lease.task.folder)
+    seeds = prompting.seeds(documents, lease.history.record.request)
     return converse(
         model,
         protocol,
