@@ -133,12 +133,15 @@ def test_every_kill_of_a_whole_task(whole: Whole, capsys: pytest.CaptureFixture[
 def test_runs_killed_again_and_again_at_any_moment(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
     """`kill -9` of the process alone, at random moments, until the task is complete: git commands end as orphans."""
     lot, kills = random.Random(11), 0
+    begun = time.monotonic()
+    run_whole(stand(whole.source, whole.folder / "timed").first)
+    usual = time.monotonic() - begun
     for number in range(20):
         place = stand(whole.source, whole.folder / f"random-{number}")
         while True:
             child = subprocess.Popen([*COMMAND, "run"], cwd=place.first, stdout=subprocess.DEVNULL)
             try:
-                assert child.wait(lot.uniform(0.4, 1.5)) == 0
+                assert child.wait(lot.uniform(0.2, 1.2) * usual) == 0
                 break
             except subprocess.TimeoutExpired:
                 child.kill()
