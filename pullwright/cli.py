@@ -241,6 +241,49 @@ def demo(folder: Path | None, model: str | None, endpoint: str | None) -> None:
     demonstrate(folder, model, endpoint)
 
 
+@cli.command()
+@click.option("--host", metavar="H", default="127.0.0.1", show_default=True, help="Any other address needs a token.")
+@click.option("--port", metavar="N", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option(
+    "--dispatch", type=click.Choice(["local", "workflow", "none"]), default="local", show_default=True,
+    help="Who works: runners on this host, workflow runs on GitHub, or somebody's own `run --watch`.",
+)  # fmt: skip
+def serve(host: str, port: int, dispatch: str) -> None:
+    """Take webhooks, keep the index, answer the API, wake runners.
+
+    Reads PULLWRIGHT_API_TOKEN, PULLWRIGHT_READ_TOKEN and PULLWRIGHT_WEBHOOK_SECRET; several words each while they are
+    exchanged.
+    """
+    from pullwright.serving import serve as serve_here
+
+    serve_here(Path.cwd(), host, port, dispatch)
+
+
+@cli.group(cls=InOrder)
+def index() -> None:
+    """Look after the index: an SQLite file that says what Git says."""
+
+
+@index.command("rebuild")
+def index_rebuild() -> None:
+    """Derive every row from Git again."""
+    from pullwright.serving import rebuild
+
+    click.echo(rebuild(Path.cwd()))
+
+
+@index.command("verify")
+def index_verify() -> int:
+    """Compare every row with what Git says, and print differences."""
+    from pullwright.serving import verify
+
+    wrong = list(verify(Path.cwd()))
+    for line in wrong:
+        click.echo(line)
+    click.echo(f"{len(wrong)} rows differ" if wrong else "the index says what Git says")
+    return 1 if wrong else 0
+
+
 def main(args: list[str] | None = None) -> None:
     """Run the command and exit: 0 done, 1 the user must act, 2 wrong usage, 3 our fault (a report file is named)."""
     sys.exit(_guarded(lambda: cli.main(args=args, standalone_mode=False)))

@@ -7,7 +7,7 @@ import msgspec
 
 from runner.commands import Command
 from runner.errors import UserError
-from runner.progress import Kept
+from runner.progress import Afresh, Kept
 from runner.record import Entry, parse_record, parse_updates
 from runner.state import Change, TaskState
 from webhook.listing import UPDATES, Listing
@@ -19,14 +19,18 @@ T = TypeVar("T")
 
 
 class Sight:
-    """`runner.progress.Eyes` over pipes and listings. `ground` is the listing of the commit `base`."""
+    """`runner.progress.Eyes` over pipes and listings. `ground` is the listing of the commit `base`.
 
-    def __init__(self, pipes: Pipes) -> None:
+    `acting` also sees what only matters to whoever acts; it shares the memory of the one it is `like`.
+    """
+
+    def __init__(self, pipes: Pipes, acting: Afresh | None = None, like: "Sight | None" = None) -> None:
         self.pipes = pipes
-        self.base = ""
-        self.ground = Listing()
-        self._over: OrderedDict[str, Listing] = OrderedDict()
-        self._said: OrderedDict[str, tuple[Command, ...]] = OrderedDict()
+        self.acting = acting
+        self.base: str = like.base if like else ""
+        self.ground: Listing = like.ground if like else Listing()
+        self._over: OrderedDict[str, Listing] = like._over if like else OrderedDict()
+        self._said: OrderedDict[str, tuple[Command, ...]] = like._said if like else OrderedDict()
 
     def stand_on(self, base: str) -> list[str]:
         """Bring the ground to the commit `base`; returns the paths that differ."""
@@ -79,12 +83,12 @@ class Sight:
         return self.pipes.is_ancestor(old, new)
 
     def unmoved(self, branch: str, head: str) -> float:
-        """The index says what Git says: for how long this host has seen a branch is not in Git."""
-        return 0.0
+        """The index says what Git says, and for how long this host has seen a branch is not in Git."""
+        return self.acting.unmoved(branch, head) if self.acting else 0.0
 
     def change(self, head: str, entry: Entry, target: str, state: TaskState) -> Change | None:
-        """Nobody merges by the index."""
-        return None
+        """What a merge would do matters to whoever merges."""
+        return self.acting.change(head, entry, target, state) if self.acting else None
 
 
 def _remember(memory: "OrderedDict[str, T]", key: str, value: T) -> None:

@@ -9,16 +9,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from runner import git
+from runner.agents import Settings
 from runner.errors import UserError
 from runner.host import Site
 from runner.observe import HEADS, OURS
-from runner.progress import Refs
+from runner.progress import Afresh, Refs
+from runner.state import TaskState
 from webhook import crew, families, landings, store
 from webhook.eyes import Sight
 from webhook.families import Ground, Seen, by_task, on_disk, owner
 from webhook.pipes import Pipes
-from webhook.rows import Family, Names, TaskRows, task_rows
+from webhook.rows import COLUMNS, Family, Names, TaskRows, task_rows
 from webhook.store import Event
 
 BASE = "base"
@@ -63,6 +67,59 @@ class Index:
     def look_again(self, refs: Refs, tasks: Iterable[str]) -> Refreshed:
         """Derive these tasks again, also where their refs are as they were: a fact of this host has changed."""
         return self._write(refs, anew=False, also=frozenset(tasks))
+
+    def settings(self) -> Settings:
+        """The settings that are in force: the last ones on base that can be read."""
+        found = landings.versions(self.conn, self.pipes)
+        if not found:
+            raise UserError("agents.yaml on the base branch cannot be read", "pullwright task list says what is wrong")
+        return found[-1].settings
+
+    def look(self, refs: Refs, word: str) -> TaskState | None:
+        """Where the task with that slug or id stands."""
+        row = self.conn.execute("SELECT slug FROM tasks WHERE slug = ? OR id = ?", (word, word.lower())).fetchone()
+        return self.state(refs, row[0], Afresh(self.site)) if row else None
+
+    def agent(self, word: str) -> str | None:
+        """The name of the agent with that name or id."""
+        row = self.conn.execute("SELECT name FROM agents WHERE name = ? OR id = ?", (word, word.lower())).fetchone()
+        return row[0] if row else None
+
+    def workspace(self, id: str) -> bytes | None:
+        """One workspace, as JSON."""
+        columns = COLUMNS["agent_workspaces"]
+        row = self.conn.execute(f"SELECT {', '.join(columns)} FROM agent_workspaces WHERE id = ?", (id,)).fetchone()
+        return msgspec.json.encode(dict(zip(columns, row, strict=True))) if row else None
+
+    def candidates(self, refs: Refs) -> tuple[Settings, frozenset[str], list[str]]:
+        """The settings, who was sent away, and the tasks that are not known to be complete or held, in work order."""
+        settings = self.settings()
+        query = "SELECT slug FROM tasks WHERE completed_at IS NULL AND hold IS NULL ORDER BY " + store.ORDER
+        return settings, crew.away(self.sight, refs.ours), [slug for (slug,) in self.conn.execute(query)]
+
+    def busy(self) -> dict[str, int]:
+        """How many claims each agent holds."""
+        query = (
+            "SELECT name, count(*) FROM stages JOIN agents ON agents.id = agent_id"
+            " WHERE open = 1 AND state = 'working' GROUP BY name"
+        )
+        return dict(self.conn.execute(query))
+
+    def state(self, refs: Refs, slug: str, eyes: Afresh) -> TaskState | None:
+        """Where a task stands, with what only `eyes` can see of this host and of a proposal's change."""
+        settings = self.settings()
+        sight = Sight(self.pipes, eyes, self.sight)
+        ground = Ground(self.conn, self.site, sight, refs, settings, by_task(refs), {})
+        row = self.conn.execute("SELECT parent FROM tasks WHERE slug = ?", (slug,)).fetchone()
+        roots = {slug, row[0]} if row and row[0] else {slug}
+        found = families.with_waits(self.conn, families.look(ground, roots).families)
+        return found[slug].state if slug in found else None
+
+    def version(self, refs: Refs, slug: str) -> str:
+        """A word that changes when anything about a task does."""
+        own = by_task(refs).get(slug)
+        row = self.conn.execute("SELECT * FROM tasks WHERE slug = ?", (slug,)).fetchone()
+        return repr((row, sorted(own.branches.items()), sorted(own.ours.items())) if own else row)
 
     def verify(self, refs: Refs) -> list[str]:
         """What differs, row for row, from an index made from nothing; empty where all is as it should be."""

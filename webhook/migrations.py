@@ -59,7 +59,7 @@ def _work(db: "Database") -> None:
     db.table("task_updates").create_index(["agent_id", "timestamp"])
     db.table("tasks").create_index(["slug"], unique=True)
     db.table("tasks").create_index(["assigned_agent_id"])
-    db.table("tasks").create_index(["priority", "created_at"])
+    db.conn.execute("CREATE INDEX tasks_in_order ON tasks (-priority, coalesce(created_at, '~'), slug)")
     db.table("tasks").create_index(["parent"])
     db.table("agent_workspaces").create_index(["task_id"])
 
@@ -110,6 +110,7 @@ def _memory(db: "Database") -> None:
     )  # fmt: skip
     db.table("deliveries").create_index(["state"])
     db.table("deliveries").create_index(["received_at"])
+    db.table("left_alone").create({"slug": text, "reason": text}, pk="slug")
     # A number is never given twice, also when the newest rows are gone: clients remember it.
     db.conn.execute("CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, task_id TEXT, data TEXT)")
 

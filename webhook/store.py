@@ -4,6 +4,7 @@ A row that is as it was costs a read. What differs is told as events, in the sam
 """
 
 import sqlite3
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from runner.backlog import Problem
 from webhook import migrations
 from webhook.rows import COLUMNS, KEYS, OF_TASK, Names, Row, TaskRows
 
+ORDER = "-priority, coalesce(created_at, '~'), slug"
+"""The order in which tasks are taken: higher priority first, then oldest (`runner.assign.order`)."""
 KEPT = 20_000  # events that a client may have missed and still catch up with
 HOST = {"agents": ("workspace_path",), "agent_workspaces": COLUMNS["agent_workspaces"]}
 """Facts of this host, which `index verify` leaves out."""
@@ -44,6 +47,7 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
         import sqlite_utils
 
         migrations.migrate(sqlite_utils.Database(conn))
+        conn.execute("INSERT INTO meta VALUES ('line', ?) ON CONFLICT DO NOTHING", (uuid.uuid4().hex[:8],))
     return conn
 
 
@@ -113,6 +117,18 @@ def clear(conn: sqlite3.Connection) -> None:
     """Take out every derived row."""
     for table in (*OF_TASK, "tasks", "agents"):
         conn.execute(f"DELETE FROM {table}")
+
+
+def held(conn: sqlite3.Connection) -> dict[str, str]:
+    """Task → why this host leaves it alone."""
+    return dict(conn.execute("SELECT slug, reason FROM left_alone"))
+
+
+def hold(conn: sqlite3.Connection, reasons: Mapping[str, str]) -> None:
+    """Note which tasks this host leaves alone, and why."""
+    with writing(conn):
+        conn.execute("DELETE FROM left_alone")
+        conn.executemany("INSERT INTO left_alone VALUES (?, ?)", reasons.items())
 
 
 # --- writing rows --------------------------------------------------------------------------------------------------

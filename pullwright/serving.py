@@ -1,0 +1,119 @@
+"""`pullwright serve` and `pullwright index`."""
+
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.errors import UserError
+from runner.host import Site, site_at
+from runner.observe import fetch_refs, read_settings
+from webhook.options import Options, check, dispatch_of, words
+
+if TYPE_CHECKING:
+    from webhook.index import Index
+
+RUNNER = (sys.executable, "-c", "from pullwright.cli import main; main()")
+
+
+def serve(folder: Path, host: str, port: int, dispatch: str) -> None:
+    """Serve until somebody ends it. Raises `UserError` for what would leave the service open, deaf or homeless."""
+    site = site_at(folder)
+    settings = read_settings(site.repo, fetch_refs(site).base)
+    writers = words(os.environ, "PULLWRIGHT_API_TOKEN")
+    options = Options(
+        site=site,
+        host=host,
+        port=port,
+        writers=writers,
+        readers=words(os.environ, "PULLWRIGHT_READ_TOKEN"),
+        secrets=words(os.environ, "PULLWRIGHT_WEBHOOK_SECRET"),
+        dispatch=dispatch_of(dispatch),
+        command=RUNNER,
+    )
+    check(options, settings.forge)
+    if options.loopback and not writers:
+        options = replace(options, writers=(secrets.token_urlsafe(24),))
+    listener = _listen(host, port)
+    for line in _greeting(options, listener.getsockname()[1], own=not writers):
+        click.echo(line)
+    _run(options, listener)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise UserError(f"cannot serve on {host} port {port}: {error.strerror}", "choose another: --port N") from error
+    return listener
+
+
+def _greeting(options: Options, port: int, *, own: bool) -> Iterator[str]:
+    """Where the service is. Its own token is in the link, a configured one is not printed."""
+    shown = f"[{options.host}]" if ":" in options.host else options.host
+    ticket = f"/?token={options.writers[0]}" if own else "/"
+    yield f"serving {options.site.hub.url} at http://{shown}:{port}{ticket}"
+    yield f"webhooks: {'POST /webhook' if options.secrets else 'none are taken, PULLWRIGHT_WEBHOOK_SECRET is not set'}"
+    yield f"runners: {options.dispatch}"
+
+
+def _run(options: Options, listener: socket.socket) -> None:
+    import uvicorn
+
+    from webhook.app import create_app
+
+    app = create_app(options)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=5, h11_max_incomplete_event_size=1 << 16,
+        server_header=False, limit_concurrency=1000, timeout_keep_alive=20,
+    )  # fmt: skip
+    room = app.inner.state.room
+
+    class Server(uvicorn.Server):
+        """Ends the event streams first: they would keep a server that waits for its clients waiting."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            room.ending = True
+            super().handle_exit(sig, frame)
+
+    Server(config).run(sockets=[listener])
+
+
+def rebuild(folder: Path) -> str:
+    """Make the index anew; what is as it was is left alone."""
+    site = site_at(folder)
+    refs = fetch_refs(site)
+    index = _index(site)
+    try:
+        index.rebuild(refs)
+        (number,) = index.conn.execute("SELECT count(*) FROM tasks").fetchone()
+    finally:
+        index.close()
+    return f"{number} tasks in {index.path}"
+
+
+def verify(folder: Path) -> Iterator[str]:
+    """Every row in which the index and Git differ."""
+    site = site_at(folder)
+    refs = fetch_refs(site)
+    index = _index(site)
+    try:
+        yield from index.verify(refs)
+    finally:
+        index.close()
+
+
+def _index(site: Site) -> "Index":
+    from webhook.index import Index
+
+    return Index(Options(site).index, site)

@@ -1,0 +1,61 @@
+"""What the handlers share: the index to read, the thread that keeps it, and where the service stands."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from runner.host import Site
+from webhook import problems
+from webhook.keeper import Keeper
+from webhook.options import Options
+from webhook.queries import BadCursor, Page, Reader
+
+JSON = "application/json"
+
+
+@dataclass
+class Room:
+    """One service. `reader` is the event loop's own connection; `ending` is set when the server stops."""
+
+    options: Options
+    keeper: Keeper
+    reader: Reader
+    ending: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def site(self) -> Site:
+        """The repository that this service stands beside."""
+        return self.options.site
+
+
+def page(limit: int, cursor: str | None) -> Page:
+    """Which page is asked for."""
+    return Page(limit, cursor)
+
+
+def answer(body: bytes | None, what: str, status: int = 200) -> Response[bytes]:
+    """JSON that is ready to be sent, or that there is nothing. Raises `HTTPException` (404)."""
+    if body is None:
+        raise missing(what)
+    return Response(body, media_type=JSON, status_code=status)
+
+
+def missing(what: str) -> HTTPException:
+    """There is no such thing."""
+    return HTTPException(status_code=404, detail=what)
+
+
+def refused(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Any refusal as a problem document."""
+    status = error.status_code if isinstance(error, HTTPException) else 400
+    detail = error.detail if isinstance(error, HTTPException) else str(error)
+    extra = error.extra if isinstance(error, HTTPException) else None
+    if isinstance(error, BadCursor):
+        detail = "this cursor is none that was given: take `next` of the page before"
+    if isinstance(extra, list):
+        detail = "; ".join([detail, *(f"{one.get('key', '')}: {one.get('message', '')}" for one in extra)])
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return Response(problems.document(status, detail), status_code=status, media_type=problems.MEDIA, headers=headers)

@@ -1,0 +1,88 @@
+"""Tasks: made, listed, shown, put at a stage."""
+
+from typing import Annotated
+
+from litestar import Response, get, post, put
+from litestar.params import Body, Parameter
+
+from runner.state import TaskState
+from webhook import writing
+from webhook.api import docs
+from webhook.api.room import Room, answer, missing
+from webhook.api.shapes import FullTask, Limit, Made, NewStatus, NewTask, Said, Status, Tasks, Updates
+from webhook.queries import Page
+
+TAGS = ["tasks"]
+Word = Annotated[str, Parameter(description="The id, or the slug.", max_length=63)]
+Cursor = Annotated[str, Parameter(description="`next` of the page before.", max_length=500)]
+
+
+@get("/api/tasks", sync_to_thread=False, tags=TAGS, responses=docs.reads(Tasks), summary="List tasks")
+def list_tasks(
+    room: Room,
+    limit: Limit = 50,
+    cursor: Cursor | None = None,
+    status: Status | None = None,
+    agent: Annotated[str, Parameter(description="Assigned to this agent: its id, or its name.")] | None = None,
+    priority: int | None = None,
+    q: Annotated[str, Parameter(description="Words in title, description or history.", max_length=500)] | None = None,
+) -> Response[bytes]:
+    """In the order in which they are taken: higher priority first, then oldest."""
+    agent_id = agent
+    if priority is not None and abs(priority) >= 1 << 63:
+        priority = None
+    return answer(
+        room.reader.tasks(Page(limit, cursor), status=status, agent=agent_id, priority=priority, q=q), "no tasks"
+    )
+
+
+@get("/api/tasks/{id:str}", sync_to_thread=False, tags=TAGS, responses=docs.reads(FullTask, 404), summary="Show a task")
+def show_task(room: Room, id: Word) -> Response[bytes]:
+    """With its attempts and the proposals that wait."""
+    found = room.reader.task_id(id)
+    return answer(room.reader.task(found) if found else None, f"there is no task {id}")
+
+
+@get(
+    "/api/tasks/{id:str}/updates",
+    sync_to_thread=False,
+    tags=TAGS,
+    responses=docs.reads(Updates, 404),
+    summary="A task's history",
+)
+def list_updates(room: Room, id: Word, limit: Limit = 50, cursor: Cursor | None = None) -> Response[bytes]:
+    """Oldest first."""
+    found = room.reader.task_id(id)
+    return answer(room.reader.updates(found, Page(limit, cursor)) if found else None, f"there is no task {id}")
+
+
+@post(
+    "/api/tasks", sync_to_thread=True, tags=TAGS, responses=docs.writes(400, 409, 413, 415, 422), summary="Make a task"
+)
+def make_task(room: Room, data: Annotated[NewTask, Body(examples=docs.NEW_TASK)]) -> Response[Made]:
+    """Writes its file onto base; where base takes no commit, onto a branch that has to be merged."""
+    made = room.keeper.ask(lambda index, refs: writing.new_task(room.site, index, refs, data))
+    room.keeper.ask(lambda index, refs: None)  # so that who asks for it next finds it
+    return Response(made, status_code=201, headers={"Location": f"/api/tasks/{made.slug}"})
+
+
+@put(
+    "/api/tasks/{id:str}/status",
+    sync_to_thread=True,
+    status_code=202,
+    tags=TAGS,
+    responses=docs.writes(400, 404, 409, 413, 415, 422),
+    summary="Put a task at a stage",
+)
+def put_status(room: Room, id: Word, data: NewStatus) -> Response[Said]:
+    """Backward: from that stage on only new attempts count. Forward: the stages before it count as done."""
+    state, settings = room.keeper.ask(lambda index, refs: (index.look(refs, id), index.settings()))
+    found: TaskState | None = state
+    if found is None:
+        raise missing(f"there is no task {id}")
+    said = writing.set_status(room.site, found, settings, data.status, data.who or "the API", data.reason)
+    room.keeper.ask(lambda index, refs: None)
+    return Response(said, status_code=202, headers={"Location": f"/api/tasks/{found.task.id}"})
+
+
+ROUTES = [list_tasks, show_task, list_updates, make_task, put_status]

@@ -1,0 +1,159 @@
+"""Workspaces: prepared, looked into, given files. No path leads out of them, no link is followed."""
+
+import os
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from runner import git, workspace
+from webhook import shelf, writing
+from webhook.api import docs
+from webhook.api.room import Room, answer, missing
+from webhook.api.shapes import Entry, Files, NewWorkspace, Stored, Workspace
+from webhook.rows import Names
+
+TAGS = ["workspaces"]
+Id = Annotated[str, Parameter(description="The workspace's id.", max_length=63)]
+CHUNK = 1 << 16
+
+
+def _found(room: Room, id: str) -> Workspace:
+    body = room.reader.workspace(id)
+    if body is None:
+        raise missing(f"there is no workspace {id}")
+    return msgspec.json.decode(body, type=Workspace)
+
+
+def _here(room: Room, id: str) -> Workspace:
+    """A workspace whose files are on this host. Raises `Conflict` with the name of the one that has them."""
+    found = _found(room, id)
+    if found.host not in (None, room.site.id):
+        raise writing.Conflict(f"the workspace is on the host {found.host}: send files there")
+    return found
+
+
+def _root(room: Room, found: Workspace) -> Any:
+    """Its folder, from names that are ours and not from a column."""
+    agent, task = found.workspace_path.split("/")[-3], found.workspace_path.split("/")[-1]
+    return workspace.at(room.site.state / "workspaces", agent, task, "").root
+
+
+@post(
+    "/api/workspaces",
+    sync_to_thread=True,
+    tags=TAGS,
+    responses=docs.writes(400, 404, 409, 413, 415, 422),
+    summary="Prepare a workspace",
+)
+def make_workspace(room: Room, data: NewWorkspace) -> Response[bytes]:
+    """Lays out the task's files for an agent, unless the folder is there already."""
+    state, agent = room.keeper.ask(lambda index, refs: (index.look(refs, data.task), index.agent(data.agent)))
+    if state is None or agent is None:
+        raise missing(f"there is no {'task ' + data.task if state is None else 'agent ' + data.agent}")
+    made = writing.prepare_workspace(room.site, state, agent)
+    slug = state.task.id
+    names: Names = room.keeper.ask(lambda index, refs: Names(index.settings().repository), frozenset({slug}))
+    id = names.workspace(agent, slug)
+    body = room.keeper.ask(lambda index, refs: index.workspace(id))
+    found = answer(body, f"there is no workspace {id}", 201 if made else 200)
+    found.set_header("Location", f"/api/workspaces/{id}/files")
+    return found
+
+
+@get(
+    "/api/workspaces/{id:str}/files",
+    sync_to_thread=True,
+    tags=TAGS,
+    responses=docs.reads(Files, 404),
+    summary="List a workspace's files",
+)
+def list_files(room: Room, id: Id) -> Response[Files]:
+    """Of a workspace on another host: the files of its stage branch."""
+    found = _found(room, id)
+    if found.host not in (None, room.site.id):
+        files = [Entry(f"src/{path}", "file", 0, found.last_accessed or "") for path, _ in _branch(room, found)]
+        return Response(Files(files[: shelf.MOST_ENTRIES], len(files) > shelf.MOST_ENTRIES))
+    entries, cut = shelf.entries(_root(room, found))
+    return Response(Files([Entry(*entry) for entry in entries], cut))  # type: ignore[arg-type]
+
+
+def _branch(room: Room, found: Workspace) -> list[tuple[str, str]]:
+    """Path and blob of the regular files on the task's newest stage branch."""
+    slug = found.workspace_path.split("/")[-1]
+    branches = git.refs(room.site.repo, f"refs/remotes/hub/heads/agents/{slug}/")
+    work = git.refs(room.site.repo, f"refs/remotes/hub/heads/work/{slug}")
+    head = next(iter([*reversed(branches.values()), *work.values()]), None)
+    if head is None:
+        return []
+    return [(file.path, file.blob) for file in git.files(room.site.repo, head) if file.mode.startswith("100")]
+
+
+@get(
+    "/api/workspaces/{id:str}/files/{path:path}",
+    sync_to_thread=True,
+    tags=TAGS,
+    responses=docs.content(400, 403, 404),
+    summary="Read a file",
+)
+def read_file(room: Room, id: Id, path: str, request: Request[Any, Any, Any]) -> Response[bytes] | Stream:
+    """As bytes: whatever an agent wrote, no browser runs it."""
+    found = _found(room, id)
+    steps = "/".join(shelf.parts_of(str(path).removeprefix("/")))
+    headers = {"content-disposition": "attachment", "content-security-policy": "sandbox"}
+    if found.host not in (None, room.site.id):
+        blob = dict(_branch(room, found)).get(steps.removeprefix("src/"))
+        data = git.blobs(room.site.repo, [blob]) if blob else {}
+        if not blob or blob not in data:
+            raise missing(f"there is no file {steps}")
+        return Response(data[blob], media_type="application/octet-stream", headers=headers)
+    opened = shelf.read(_root(room, found), steps)
+    headers |= {"etag": f'"{opened.tag}"', "content-length": str(opened.size)}
+    if request.headers.get("if-none-match") == headers["etag"]:
+        os.close(opened.descriptor)
+        return Response(b"", status_code=304, headers={"etag": headers["etag"]})
+    return Stream(_chunks(opened), media_type="application/octet-stream", headers=headers)
+
+
+async def _chunks(opened: shelf.Open) -> AsyncIterator[bytes]:
+    """As many bytes as were announced, whatever becomes of the file meanwhile."""
+    left = opened.size
+    with os.fdopen(opened.descriptor, "rb") as file:
+        while left > 0:
+            data = file.read(min(CHUNK, left)) or b"\0" * min(CHUNK, left)
+            left -= len(data)
+            yield data
+
+
+@post(
+    "/api/workspaces/{id:str}/files",
+    tags=TAGS,
+    responses=docs.writes(400, 403, 404, 409, 413),
+    summary="Send a file",
+    operation_class=docs.Upload,
+)
+async def send_file(
+    room: Room,
+    id: Id,
+    request: Request[Any, Any, Any],
+    path: Annotated[str, Parameter(description="Where it goes, such as `src/notes.txt`.", min_length=1)],
+) -> Response[Stored]:
+    """The body is the file. It takes its place whole, or not at all."""
+    found = _here(room, id)
+    receiver = shelf.receive(_root(room, found), path)
+    try:
+        async for part in request.stream():
+            receiver.take(part)
+        receiver.finish()
+    finally:
+        receiver.close()
+    where = f"/api/workspaces/{found.id}/files/{path}"
+    return Response(
+        Stored(path, receiver.size), status_code=201, headers={"Location": where.encode("ascii", "ignore").decode()}
+    )
+
+
+ROUTES = [make_workspace, list_files, read_file, send_file]

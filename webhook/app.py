@@ -1,0 +1,125 @@
+"""The application: `create_app(options)` puts the rooms together. Start reading here."""
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from runner.errors import UserError
+from runner.host import timestamp
+from webhook import problems
+from webhook.api import agents, live, tasks, workspaces
+from webhook.api.room import Room, refused
+from webhook.deliveries import Deliveries
+from webhook.front import Front
+from webhook.intake import Intake
+from webhook.keeper import Keeper
+from webhook.options import Options
+from webhook.queries import BadCursor, Reader
+from webhook.shelf import Refused
+from webhook.writing import Conflict, Senseless
+
+BODY_LIMIT = 1 << 20
+"""Bytes of a JSON body; files are streamed and have a limit of their own."""
+
+
+def create_app(options: Options, log: Callable[..., None] | None = None) -> Front:
+    """The service for one repository, as an ASGI application. Nothing runs before the server starts it."""
+    say = log or to_stderr
+    keeper = Keeper(options, say)
+    deliveries = Deliveries(options.index)
+    room = Room(options, keeper, Reader(options.index))
+    intake = Intake(deliveries, options.secrets, _now, keeper.hear)
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        keeper.start()
+        try:
+            yield
+        finally:
+            room.ending = True
+            keeper.close()
+            deliveries.close()
+            room.reader.close()
+
+    inner = _framework(room, lifespan)
+    front = Front(options, inner, intake, lambda: room.reader, say)
+    inner.state.front = front
+    inner.state.room = room
+    return front
+
+
+def _framework(room: Room, lifespan: Any) -> Litestar:
+    return Litestar(
+        route_handlers=[*tasks.ROUTES, *agents.ROUTES, *workspaces.ROUTES, *live.ROUTES],
+        dependencies={"room": Provide(lambda: room, sync_to_thread=False, use_cache=True)},
+        lifespan=[lifespan],
+        openapi_config=_openapi(),
+        exception_handlers={
+            HTTPException: refused,
+            BadCursor: refused,
+            Refused: _refused_file,
+            Conflict: _status(409),
+            Senseless: _status(422),
+            UserError: _status(503),
+            Exception: _fault,
+        },
+        request_max_body_size=BODY_LIMIT,
+        logging_config=None,
+    )
+
+
+def _openapi() -> OpenAPIConfig:
+    bearer = SecurityScheme(type="http", scheme="bearer", description="A token of `pullwright serve`.")
+    return OpenAPIConfig(
+        title="Pullwright",
+        version="1",
+        description="Tasks for AI agents that work in Git. Reads come from the index, writes go to Git.",
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        components=Components(security_schemes={"token": bearer}),
+        security=[{"token": []}],
+    )
+
+
+Handler = Callable[[Request[Any, Any, Any], Any], Response[bytes]]
+
+
+def _status(status: int) -> Handler:
+    def handler(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        return _problem(status, str(error))
+
+    return handler
+
+
+def _refused_file(request: Request[Any, Any, Any], error: Refused) -> Response[bytes]:
+    return _problem(error.status, str(error))
+
+
+def _fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Our fault: the log has the trace, the answer does not."""
+    import traceback
+
+    to_stderr("fault", path=request.url.path, trace="".join(traceback.format_exception(error)))
+    return _problem(500, "this is our fault; the service's log says more")
+
+
+def _problem(status: int, detail: str) -> Response[bytes]:
+    return Response(problems.document(status, detail), status_code=status, media_type=problems.MEDIA)
+
+
+def _now() -> str:
+    return timestamp(datetime.now(UTC))
+
+
+def to_stderr(what: str, **more: Any) -> None:
+    """One structured line of the log."""
+    sys.stderr.write(msgspec.json.encode({"at": _now(), "what": what, **more}).decode() + "\n")

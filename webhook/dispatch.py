@@ -1,0 +1,134 @@
+"""Waking a runner: processes of `pullwright run --task … --stage …` on this host, bounded, watched, tried again.
+
+A process that is killed, or ends for the worse, is started again after a pause that doubles; after five in a row the
+task is left alone with the reason, until something about it changes. What it says goes to a log of its stage.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+FIRST, LONGEST, TRIES = 5.0, 300.0, 5
+LOG_LIMIT = 4 << 20  # bytes of a log, from which on it begins anew
+
+
+class Job(NamedTuple):
+    """A task with work to do at its stage; `version` changes with the task."""
+
+    task: str
+    stage: str
+    version: str
+
+
+class Trouble(NamedTuple):
+    """How often a task's runner has ended for the worse in a row, when it may be tried again, why it ended."""
+
+    version: str
+    tries: int
+    again: float
+    reason: str
+
+
+class Running(NamedTuple):
+    """A runner that was started for a job."""
+
+    job: Job
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+
+class Dispatcher:
+    """The runners of this service. `command` starts one; `clock` gives seconds."""
+
+    def __init__(
+        self, command: tuple[str, ...], folder: Path, logs: Path, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.command = command
+        self.folder = folder
+        self.logs = logs
+        self.clock = clock
+        self.running: dict[str, Running] = {}
+        self.trouble: dict[str, Trouble] = {}
+
+    def wanted(self, jobs: Iterable[Job], slots: int) -> list[Job]:
+        """Pure but for the clock: which of the jobs, which are in their order, may be started now."""
+        free = slots - len(self.running)
+        ready = [job for job in jobs if job.task not in self.running and self._may(job)]
+        return ready[: max(0, free)]
+
+    def _may(self, job: Job) -> bool:
+        trouble = self.trouble.get(job.task)
+        if trouble is None or trouble.version != job.version:
+            return True
+        return trouble.tries < TRIES and self.clock() >= trouble.again
+
+    def start(self, job: Job) -> None:
+        """Start a runner for a job."""
+        log = self.logs / job.task / f"{job.stage}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if log.exists() and log.stat().st_size > LOG_LIMIT:
+            log.replace(log.with_suffix(".log.1"))
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                [*self.command, "run", "--task", job.task, "--stage", job.stage],
+                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        self.running[job.task] = Running(job, process, log)
+
+    def reap(self) -> list[Job]:
+        """Take note of the runners that have ended; returns their jobs."""
+        ended = []
+        for task, running in list(self.running.items()):
+            status = running.process.poll()
+            if status is not None:
+                del self.running[task]
+                self._note(running, status)
+                ended.append(running.job)
+        return ended
+
+    def _note(self, running: Running, status: int) -> None:
+        task = running.job.task
+        if status == 0:
+            self.trouble.pop(task, None)
+            return
+        before = self.trouble.get(task)
+        tries = before.tries + 1 if before and before.version == running.job.version else 1
+        pause = min(LONGEST, FIRST * 2.0 ** (tries - 1))
+        how = f"signal {-status}" if status < 0 else f"exit {status}"
+        reason = f"its runner ended with {how}, {tries} times in a row: {_last_line(running.log)}"
+        self.trouble[task] = Trouble(running.job.version, tries, self.clock() + pause, reason)
+
+    def held(self) -> dict[str, str]:
+        """Task → why it is left alone."""
+        return {task: trouble.reason for task, trouble in self.trouble.items() if trouble.tries >= TRIES}
+
+    def stop(self) -> None:
+        """End the runners: what they were at goes on from there with the next one."""
+        for running in self.running.values():
+            _signal(running.process, signal.SIGTERM)
+        for running in self.running.values():
+            try:
+                running.process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                _signal(running.process, signal.SIGKILL)
+                running.process.wait()
+        self.running.clear()
+
+
+def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:
+    """To the whole group that the runner leads."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _last_line(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 2000))
+        lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    return lines[-1][:300] if lines else "it said nothing"

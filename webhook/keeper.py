@@ -1,0 +1,205 @@
+"""The thread that keeps the index up with the hub and runners awake: look, note, wake; again when something happens.
+
+An event only wakes it; it looks at everything that has changed since it looked last, and on a timer at the same.
+"""
+
+import queue
+import random
+import sqlite3
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any, NamedTuple, TypeVar
+
+from runner.decide import Claim, Crew, decide
+from runner.errors import UserError
+from runner.observe import fetch_refs
+from runner.progress import Afresh, Refs
+from runner.worker import is_work
+from webhook import deliveries, store
+from webhook.dispatch import Dispatcher, Job
+from webhook.events import Notice
+from webhook.index import Index
+from webhook.options import Options
+
+
+class Health(NamedTuple):
+    """When the hub was last seen (seconds of the wall clock, 0: never) and what is wrong now, in words."""
+
+    seen: float = 0.0
+    fault: str = ""
+
+
+Answer = TypeVar("Answer")
+PATIENCE = 20.0  # seconds that somebody waits for an answer
+
+
+class Question(NamedTuple):
+    """What somebody wants to know of the index by its own thread."""
+
+    ask: Callable[[Index, Refs], Any]
+    answer: "Future[Any]"
+
+
+class Keeper:
+    """Owns the index for writing. `log` hears one line of structured words about what was done."""
+
+    def __init__(self, options: Options, log: Callable[..., None]) -> None:
+        self.options = options
+        self.log = log
+        self.health = Health()
+        self.index: Index | None = None
+        self.dispatcher = Dispatcher(options.command, options.site.folder, options.site.state / "logs" / "serve")
+        self._wakes: queue.SimpleQueue[Notice | frozenset[str] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self._ended = threading.Event()
+        self._asked: queue.SimpleQueue[Question] = queue.SimpleQueue()
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread, and the runners with it."""
+        self._ended.set()
+        self._wakes.put(None)
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def hear(self, notice: Notice) -> None:
+        """A delivery is there."""
+        self._wakes.put(notice)
+
+    def look_at(self, tasks: frozenset[str] = frozenset()) -> None:
+        """Something about these tasks has changed on this host or on the hub."""
+        self._wakes.put(tasks)
+
+    def ask(self, question: Callable[[Index, Refs], Answer], tasks: frozenset[str] = frozenset()) -> Answer:
+        """The answer to a question, asked after a new look at the hub and at `tasks`.
+
+        Raises `UserError` when there is none in time, or the look came to nothing.
+        """
+        asked = Question(question, Future())
+        self._asked.put(asked)
+        self.look_at(tasks)
+        try:
+            answer: Answer = asked.answer.result(PATIENCE)
+        except TimeoutError:
+            raise UserError("the hub did not answer in time", "try it again") from None
+        return answer
+
+    def _run(self) -> None:
+        self.index = Index(self.options.index, self.options.site)
+        try:
+            sweep = 0.0
+            tasks: frozenset[str] = frozenset()
+            while not self._ended.is_set():
+                due = time.monotonic() >= sweep
+                self._look(tasks, sweep=due)
+                if due:  # with jitter, so that the services of many repositories do not ask at the same moment
+                    sweep = time.monotonic() + self.options.sweep * random.uniform(0.9, 1.1)
+                tasks = frozenset().union(*self._wait())
+        finally:
+            self.dispatcher.stop()
+            self.index.close()
+
+    def _wait(self) -> Iterator[frozenset[str]]:
+        """Until something happens or it is time to look anyway; what comes shortly after is heard with it."""
+        patience = min(self.options.poll, 0.5) if self.dispatcher.running else self.options.poll
+        end = time.monotonic() + self.options.poll
+        while not self._ended.is_set():
+            try:
+                first = self._wakes.get(timeout=patience)
+            except queue.Empty:
+                if any(running.process.poll() is not None for running in self.dispatcher.running.values()):
+                    return
+                if time.monotonic() >= end:
+                    return
+                continue
+            yield self._tasks(first)
+            break
+        quiet = time.monotonic() + self.options.debounce
+        while (left := quiet - time.monotonic()) > 0:
+            try:
+                yield self._tasks(self._wakes.get(timeout=left))
+            except queue.Empty:
+                return
+
+    def _tasks(self, wake: Notice | frozenset[str] | None) -> frozenset[str]:
+        return wake.tasks if isinstance(wake, Notice) else wake or frozenset()
+
+    def _look(self, tasks: frozenset[str], *, sweep: bool) -> None:
+        """One look: the hub's refs, the index, deliveries, runners. What goes wrong is told, and tried again."""
+        index = self.index
+        assert index is not None
+        taken = [guid for guid, _ in deliveries.unworked(index.conn)]
+        asked = [self._asked.get() for _ in range(self._asked.qsize())]
+        try:
+            refs = fetch_refs(self.options.site)
+            began = time.perf_counter()
+            done = index.look_again(refs, tasks)
+            if taken:
+                deliveries.mark(index.conn, taken, "done")
+            self.health = Health(time.time())
+            _answer(asked, index, refs)
+            if done.tasks:
+                self.log("refreshed", tasks=len(done.tasks), ms=round(1000 * (time.perf_counter() - began), 1))
+            if self.options.dispatch == "local":
+                self._dispatch(index, refs)
+        except Exception as error:  # whatever it is, the next look may go well
+            ours = not isinstance(error, (UserError, sqlite3.Error, OSError))
+            self._failed(index, taken, repr(error) if ours else str(error), traceback.format_exc() if ours else "")
+            for question in asked:
+                if not question.answer.done():
+                    question.answer.set_exception(error)
+
+    def _failed(self, index: Index, taken: list[str], what: str, trace: str = "") -> None:
+        self.health = self.health._replace(fault=what)
+        self.log("look failed", fault=what, trace=trace)
+        try:
+            deliveries.mark(index.conn, taken, "failed", what[:500])
+        except sqlite3.Error as error:
+            self.log("deliveries not marked", fault=str(error))
+
+    def _dispatch(self, index: Index, refs: Refs) -> None:
+        for job in self.dispatcher.reap():
+            self.log("runner ended", task=job.task, stage=job.stage)
+        jobs, slots = jobs_of(index, refs, set(self.dispatcher.running))
+        for job in self.dispatcher.wanted(jobs, slots):
+            self.log("runner started", task=job.task, stage=job.stage)
+            self.dispatcher.start(job)
+        if set(self.dispatcher.held()) != set(store.held(index.conn)):
+            store.hold(index.conn, self.dispatcher.held())
+
+
+def _answer(asked: list[Question], index: Index, refs: Refs) -> None:
+    for question in asked:
+        try:
+            question.answer.set_result(question.ask(index, refs))
+        except Exception as error:
+            question.answer.set_exception(error)
+
+
+def jobs_of(index: Index, refs: Refs, running: set[str]) -> tuple[list[Job], int]:
+    """What could be done now, in the order in which it should be, and how many runners there may be at once.
+
+    Only tasks that the index does not know to be held are looked at, and no more than can be started.
+    """
+    settings, away, candidates = index.candidates(refs)
+    slots = max(1, sum(agent.concurrency for agent in settings.agents))
+    busy = index.busy()
+    jobs: list[Job] = []
+    for slug in candidates:
+        if len(jobs) >= slots:
+            break
+        state = index.state(refs, slug, Afresh(index.site)) if slug not in running else None
+        if state is None:
+            continue
+        action = decide(state, settings, Crew(busy, away))
+        if is_work(action) and state.current is not None:
+            if isinstance(action, Claim):
+                busy[action.agent.name] = busy.get(action.agent.name, 0) + 1
+            jobs.append(Job(slug, str(state.current), index.version(refs, slug)))
+    return jobs, slots

@@ -1,0 +1,82 @@
+"""How one service is to run: where, for whom, beside which repository."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from runner.errors import UserError
+from runner.host import Site
+
+Dispatch = Literal["local", "workflow", "none"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `pullwright serve` was told.
+
+    `writers` and `readers` are the tokens of each scope; `secrets` those that sign webhooks, several while they are
+    exchanged. `command` starts a runner. `poll` and `sweep` are seconds.
+    """
+
+    site: Site
+    host: str = "127.0.0.1"
+    port: int = 8080
+    writers: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    dispatch: Dispatch = "none"
+    command: tuple[str, ...] = ()
+    poll: float = 15.0
+    sweep: float = 300.0
+    debounce: float = 0.2
+
+    @property
+    def index(self) -> Path:
+        """The index's file."""
+        return self.site.state / "index.sqlite"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the service: then reading needs no token."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The words of an environment variable: one, or several while they are exchanged."""
+    return tuple(env.get(name, "").split())
+
+
+def check(options: Options, forge: str) -> None:
+    """Raises `UserError` for what would leave the service open, or deaf."""
+    if not options.loopback and not options.writers:
+        raise UserError(
+            f"{options.host} can be reached from other machines, and no token is set",
+            "set PULLWRIGHT_API_TOKEN to a long random word, or serve on 127.0.0.1",
+        )
+    if forge == "github" and not options.secrets:
+        raise UserError(
+            "agents.yaml says forge: github, and no secret for its webhooks is set",
+            "set PULLWRIGHT_WEBHOOK_SECRET to the secret of the repository's webhook",
+        )
+    short = [word for word in (*options.writers, *options.readers, *options.secrets) if len(word) < 16]
+    if short:
+        raise UserError("a token or secret has fewer than 16 characters", "make one: openssl rand -hex 32")
+
+
+def dispatch_of(word: str) -> Dispatch:
+    """The kind of dispatch that a word names. Raises `UserError`."""
+    if word not in ("local", "workflow", "none"):
+        raise UserError(f"there is no dispatch {word}", "say local, workflow or none")
+    return cast(Dispatch, word)

@@ -1,0 +1,133 @@
+"""What the API writes, to Git and to nothing else: task files, commands, folders for work."""
+
+import re
+import subprocess
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from runner import commands, git, workspace
+from runner.agents import Settings
+from runner.commands import Command
+from runner.errors import UserError
+from runner.host import Site, lock, timestamp
+from runner.lifecycle import Stage
+from runner.orders import compose
+from runner.progress import Refs
+from runner.state import TaskState
+from runner.task import parse_task
+from runner.yamldoc import dump
+from webhook.api.shapes import Made, NewTask, Said
+from webhook.index import Index
+from webhook.rows import Names
+
+
+class Conflict(Exception):
+    """The request makes sense, but not as things stand."""
+
+
+class Senseless(Exception):
+    """The request can be read and makes no sense."""
+
+
+def new_task(site: Site, index: Index, refs: Refs, asked: NewTask) -> Made:
+    """Write a task file: onto base, or where base takes no commit, onto a branch that has to be merged."""
+    slug = asked.id or _slug(asked.title)
+    path = f"tasks/{slug}.yaml"
+    data = dump(_keys(asked))
+    try:
+        parse_task(path, data)
+    except UserError as error:
+        raise Senseless(str(error)) from error
+    if index.sight.ground.named(slug) or index.conn.execute("SELECT 1 FROM tasks WHERE slug = ?", (slug,)).fetchone():
+        raise Conflict(f"there is a task {slug} already: give another id")
+    tree = git.tree_with(site.repo, git.tree_of(site.repo, refs.base), {path: data})
+    made = git.commit(site.repo, tree, [refs.base], f"Task: {asked.title}\n")
+    id = Names(index.settings().repository).task(slug)
+    if _onto_base(site, refs, slug, made):
+        return Made(id, slug, path, commit=made)
+    return Made(id, slug, path, proposal=_branch(slug))
+
+
+def _keys(asked: NewTask) -> dict[str, Any]:
+    """The keys of the file: those that were given."""
+    plain = msgspec.to_builtins(asked)
+    del plain["id"]
+    return {key: value for key, value in plain.items() if value not in (None, "", [], {})}
+
+
+def _slug(title: str) -> str:
+    """A title as an id: lower-case ASCII words joined by hyphens."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:50].strip("-")
+    if not slug:
+        raise Senseless("no id can be made from this title: give one")
+    return slug
+
+
+def _branch(slug: str) -> str:
+    return f"pullwright/task/{slug}"
+
+
+def _onto_base(site: Site, refs: Refs, slug: str, made: str) -> bool:
+    """Move base to the commit; where it refuses, or is checked out and not clean there, the branch stays."""
+    target, aside = f"refs/heads/{refs.base_name}", f"refs/heads/{_branch(slug)}"
+    answer = git.push(site.repo, site.hub.url, git.Push(target, made, refs.base))
+    if answer.flags.get(target) == " ":
+        return True
+    if git.remote_refs(site.repo, site.hub.url, target).get(target) == made:
+        return True
+    moved = git.push(site.repo, site.hub.url, git.Push(aside, made, ""))
+    if moved.flags.get(aside) != "*":
+        raise Conflict(f"the hub takes the task neither on {refs.base_name} nor beside it: {moved.said or answer.said}")
+    own = site.hub.own
+    if own is None or subprocess.run(_forward(made), cwd=own, capture_output=True).returncode != 0:
+        return False
+    git.push(site.repo, site.hub.url, git.Push(aside, "", made))
+    return True
+
+
+def _forward(commit: str) -> list[str]:
+    """Where base is checked out, the person's own Git brings it forward, or refuses what would lose their work."""
+    return ["git", "-c", "core.hooksPath=/dev/null", "merge", "--quiet", "--ff-only", commit]
+
+
+def set_status(site: Site, state: TaskState, settings: Settings, status: Stage, who: str, reason: str) -> Said:
+    """Put a task at a stage. Raises `Conflict` for a complete one, `Senseless` for a stage that it does not have."""
+    if state.current is None:
+        raise Conflict(f"{state.task.id} is complete")
+    if status not in state.stages:
+        raise Senseless(f"{state.task.id} has no stage {status}; its stages are {', '.join(state.stages)}")
+    more = {"text": reason} if reason else {}
+    command = compose(state, settings, "set-status", who, _now(), status=str(status), **more)
+    return _say(site, commands.ref_of(state.task.id), command)
+
+
+def set_availability(site: Site, agent: str, status: str, who: str, reason: str) -> Said:
+    """Send an agent away, or call it back."""
+    more = {"text": reason} if reason else {}
+    return _say(site, commands.ref_of_agent(agent), commands.new("set-status", who, _now(), status=status, **more))
+
+
+def _say(site: Site, ref: str, command: Command) -> Said:
+    with lock(site.state, "fetch"):
+        commands.append(site.repo, site.hub.url, ref, command)
+    return Said(command.id, ref)
+
+
+def prepare_workspace(site: Site, state: TaskState, agent: str) -> bool:
+    """Lay out a workspace, unless it is there; whether it was made. Raises `Conflict` while somebody is at the task."""
+    space = workspace.at(site.state / "workspaces", agent, state.task.id, state.task.folder)
+    with lock(site.state, f"task-{state.task.id}", wait=False) as ours:
+        if space.src.is_dir():
+            return False
+        if not ours:
+            raise Conflict(f"a runner is at {state.task.id} just now")
+        workspace.prepare(space, site.repo, state.work or state.base, f"# {state.task.request.title}\n")
+    return True
+
+
+def _now() -> str:
+    return timestamp(datetime.now(UTC))
