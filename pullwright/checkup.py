@@ -138,5 +138,7 @@ def _tasks(site: Site, refs: Refs) -> Iterator[Finding]:
 
 def _forge(site: Site, settings: Settings) -> Iterator[Finding]:
     wiring.forge(site, settings)
-    if settings.forge != "local":
-        yield Finding("forge", "fine", f"{settings.forge}, with the credentials of the environment")
+    if settings.forge == "github":
+        from pullwright.github.checkup import findings
+
+        yield from findings(site)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from fake_github.office import Office, form
 from fake_github.server import FakeGitHub
-from fake_github.state import Refusal
-from repositories import git
+from fake_github.state import Refusal, Token
+from repositories import git, typed
 
 
 def play(office: Office, method: str, **given: str) -> None:
@@ -91,3 +91,18 @@ def leaks(folder: Path, secrets: list[str]) -> Iterator[tuple[Path, str]]:
             with contextlib.suppress(zlib.error):
                 data += zlib.decompress(data)
             yield from ((path, secret) for secret in secrets if secret.encode() in data)
+
+
+def test_the_doctor_says_what_a_jobs_token_cannot(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert typed(office.clone, "doctor").out.count("personal token") == 1
+    actions = office.world.user("github-actions[bot]", "write", id=41898282, type="Bot")
+    office.world.tokens["ghs_ajobstoken"] = Token(actions, app=True)
+    monkeypatch.delenv("PULLWRIGHT_GITHUB_TOKEN")
+    monkeypatch.setenv("GITHUB_TOKEN", "ghs_ajobstoken")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    office.world.methods = {"rebase"}
+    office.world.rules = [{"type": "creation"}]
+    said = " ".join(typed(office.clone, "doctor").out.split())
+    assert "1,000 requests an hour, and what it pushes starts no other workflow" in said
+    assert "only rebase merges are allowed" in said
+    assert "put the runner's account on its bypass list" in said

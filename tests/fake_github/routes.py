@@ -34,7 +34,7 @@ def routes() -> dict[str, Route]:
         "GET /users/{username}": lambda w, s, a: (200, s.user(_user(w, a.fields["username"]))),
         f"GET {here}": lambda w, s, a: (200, s.repository()),
         f"GET {here}/collaborators/{{username}}/permission": _permission,
-        f"GET {here}/rules/branches/{{branch}}": lambda w, s, a: (200, []),
+        f"GET {here}/rules/branches/{{branch}}": lambda w, s, a: (200, w.rules),
         f"GET {here}/issues": _issues,
         f"GET {issue}": lambda w, s, a: (200, s.issue(w.issue(a.number("issue_number")))),
         f"PATCH {issue}": _patch_issue,

@@ -30,6 +30,7 @@ class Shapes:
         return {
             "id": 77, "name": world.name, "full_name": f"{world.owner}/{world.name}", "private": world.private,
             "default_branch": "main", "owner": self.user(self.owner()), "html_url": self.html_url,
+            "permissions": {"admin": False, "push": True, "pull": True},
             "clone_url": f"{self.html_url}.git", "allow_merge_commit": "merge" in world.methods,
             "allow_squash_merge": "squash" in world.methods, "allow_rebase_merge": "rebase" in world.methods,
         }  # fmt: skip

@@ -139,6 +139,7 @@ class World:
         self.methods = {"merge", "squash", "rebase"}
         self.required: set[str] = set()
         self.approvals = 0
+        self.rules: list[dict[str, Any]] = []
         self.delete_merged = False
         self.private = True
         self.app: dict[str, Any] | None = None
