@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from pullwright.finding import Finding, Verdict
+from pullwright.finding import Finding
 from runner.credentials import from_environment
 from runner.forge.github_client import Client
 from runner.host import Site
