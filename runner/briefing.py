@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from runner import git, prompting
 from runner.agents import Settings
-from runner.case import change
+from runner.case import change, generated
 from runner.lifecycle import Stage
 from runner.models import Message
 from runner.record import Request
@@ -36,6 +36,7 @@ def opening(
     What stands on `base` decides how the agent is steered, never what stands on its own branch. Raises `UserError` for
     a prompt of the repository's own that cannot be used.
     """
+    changed = set(change(repo, head, base, base)) - generated(folder)
     own = git.read(repo, base, f".pullwright/prompts/{stage}.md")
     return prompting.opening(
         stage=stage,
@@ -49,6 +50,6 @@ def opening(
         guidance=(git.read(repo, base, "AGENTS.md") or b"").decode("utf-8", "replace"),
         feedback=feedback,
         conflicts=conflicts,
-        changed=change(repo, head, base, base),
+        changed=sorted(changed),
         context=context,
     )
