@@ -65,9 +65,9 @@ def init(folder: Path, model: str, endpoint: str, forge: str, no_commit: bool) -
 @click.option("--load", is_flag=True, help="Load each model too, to see the window that it really gets.")
 @json_option
 def doctor(as_json: bool, load: bool) -> int:
-    """Look at all that work needs: git, sandbox, hub, settings, models, disk; each finding with its remedy.
+    """Look at all that work needs, and say what to mend.
 
-    Ends with 1 where something must be mended.
+    That is git, sandbox, hub, settings, tasks, models and disk. Ends with 1 where something must be mended.
     """
     from pullwright.doctor import doctor as examine
 
@@ -113,11 +113,17 @@ def task_list(as_json: bool) -> None:
 
 @task.command("show")
 @click.argument("id")
+@click.option("--follow", is_flag=True, help="Then tell what happens, until the task waits for you or is complete.")
 @json_option
-def task_show(id: str, as_json: bool) -> None:
+def task_show(id: str, follow: bool, as_json: bool) -> None:
     """One task: its stages with their gates, what is next, its history."""
-    from pullwright.tasks import show_task
+    if follow and as_json:
+        raise click.UsageError("--follow and --json exclude each other")
+    from pullwright.tasks import follow_task, show_task
 
+    if follow:
+        follow_task(Path.cwd(), id)
+        return
     show_task(Path.cwd(), id, as_json)
 
 
@@ -128,16 +134,18 @@ def task_show(id: str, as_json: bool) -> None:
 @click.option(
     "--watch", "forever", is_flag=True, help="Go on for ever; ^C ends it, and the next run goes on from there."
 )
-def run(task_id: str | None, only_stage: str | None, once: bool, forever: bool) -> int:
+@click.option("--plain", is_flag=True, help="Plain lines instead of the live view, as in a pipe.")
+def run(task_id: str | None, only_stage: str | None, once: bool, forever: bool, plain: bool) -> int:
     """Let the agents work until nothing can be done without you.
 
-    It takes turns: claims stages, works on them in the sandbox, runs the gates, merges what the policy allows.
+    It takes turns: claims stages, works on them in the sandbox, runs the gates, merges what the policy allows. On a
+    terminal one watches, and steps in with keys: ? lists them.
     """
     if once and forever:
         raise click.UsageError("--once and --watch exclude each other")
     from pullwright.running import run_here
 
-    return run_here(Path.cwd(), task=task_id, stage=only_stage, once=once, forever=forever)
+    return run_here(Path.cwd(), task=task_id, stage=only_stage, once=once, forever=forever, plain=plain)
 
 
 @cli.command()
@@ -204,6 +212,62 @@ def answer(id: str, text: str) -> None:
     from pullwright.people import say
 
     click.echo(say(Path.cwd(), id, "answer", text=text))
+
+
+@cli.command()
+@click.argument("id")
+@click.argument("text")
+def comment(id: str, text: str) -> None:
+    """Tell a task's agent something.
+
+    It hears that before its next step; a proposal goes back to it.
+    """
+    from pullwright.people import say
+
+    click.echo(say(Path.cwd(), id, "comment", text=text))
+
+
+@cli.command("set-status")
+@click.argument("id")
+@click.argument("stage")
+def set_status(id: str, stage: str) -> None:
+    """Move a task to a stage, back or forth.
+
+    Back: what was done from there on is done anew. Forth: the stages before it count as done, and are noted as skipped.
+    """
+    from pullwright.people import say
+
+    click.echo(say(Path.cwd(), id, "set-status", status=stage))
+
+
+@cli.command("set-budget")
+@click.argument("id")
+@click.option("--steps", type=click.IntRange(min=1), help="Steps of all its stages.")
+@click.option("--tokens", type=click.IntRange(min=1), help="Tokens that it may read and write.")
+@click.option("--cost", type=click.FloatRange(min=0), help="US dollars.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Minutes of work.")
+def set_budget(id: str, **bounds: float | None) -> None:
+    """Bound what a task may use; a bound that is not named stays.
+
+    Without options: show what is in force.
+    """
+    from pullwright.people import bound
+
+    click.echo(bound(Path.cwd(), id, {name: value for name, value in bounds.items() if value is not None}))
+
+
+@cli.command()
+@click.option("--all", "everything", is_flag=True, help="However short ago a task ended.")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and leave it.")
+def clean(everything: bool, dry_run: bool) -> None:
+    """Remove what ended tasks left: branches, workspaces, logs.
+
+    A task has ended when its last stage is merged or it is cancelled; policy.keep says for how long its things stay.
+    """
+    from pullwright.tidying import clean_here
+
+    for line in clean_here(Path.cwd(), everything=everything, dry_run=dry_run):
+        click.echo(line)
 
 
 @cli.command()

@@ -4,12 +4,13 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from pullwright import actions, standing
-from pullwright.screen import Screen, is_terminal
+from pullwright.screen import Left, Screen, is_terminal
 from runner import wiring, worker
 from runner.attend import attend
 from runner.errors import UserError
@@ -18,9 +19,14 @@ from runner.lifecycle import STAGES, Stage
 from runner.observe import View, observe
 from runner.worker import Step
 
+if TYPE_CHECKING:
+    from pullwright.live_view import LiveView
 
-def run_here(folder: Path, *, task: str | None, stage: str | None, once: bool, forever: bool) -> int:
-    """Take turns in the repository around `folder`, and say at the end where everything stands.
+
+def run_here(
+    folder: Path, *, task: str | None, stage: str | None, once: bool, forever: bool, plain: bool = False
+) -> int:
+    """Take turns in the repository around `folder`, and say at the end where everything stands. `plain`: in lines.
 
     Returns the exit status: 1 where a task file has to be mended, which hides none of the others.
     """
@@ -28,7 +34,8 @@ def run_here(folder: Path, *, task: str | None, stage: str | None, once: bool, f
         raise UserError(f"there is no stage {stage}", f"the stages are {', '.join(STAGES)}")
     site = site_at(folder)
     view = observe(site)
-    held = _take_turns(site, view, task, Stage(stage) if stage else None, once, forever)
+    screen = _screen(site, view, task, plain)
+    held = _take_turns(site, view, task, Stage(stage) if stage else None, once, forever, screen)
     view = observe(site)
     steps = [held.get(step.state.task.id, step) for step in worker.plan(view) if task in (None, step.state.task.id)]
     click.echo()
@@ -40,25 +47,37 @@ def run_here(folder: Path, *, task: str | None, stage: str | None, once: bool, f
     return 1 if problems else 0
 
 
+def _screen(site: Site, view: View, task: str | None, plain: bool) -> "Screen | LiveView":
+    """The live view where somebody watches; plain lines in a pipe, on a dumb terminal, or where they are wanted."""
+    if plain or not is_terminal(sys.stdout):
+        return Screen(sys.stdout, plain=True)
+    from pullwright.live_view import LiveView
+
+    return LiveView(sys.stdout, site, view, task)
+
+
 def _take_turns(
-    site: Site, view: View, task: str | None, stage: Stage | None, once: bool, forever: bool
-) -> dict[str, Step]:
+    site: Site, view: View, task: str | None, stage: Stage | None, once: bool, forever: bool,
+    screen: "Screen | LiveView",
+) -> dict[str, Step]:  # fmt: skip
     """The turns themselves; returns the steps that came to nothing because of something outside of the task's state."""
     held: dict[str, Step] = {}
-    with Screen(sys.stdout) as screen:
-        host = wiring.host(site, view.settings, say=screen.say)
-        host.sandbox.check()
+    host = wiring.host(site, view.settings, say=screen.say)
+    host.sandbox.check()
+    with screen:
         screen.say(f"sandbox: {host.sandbox.level}")
         if forever:
-            turns = worker.watch(host, task=task, stage=stage)
+            turns = worker.watch(host, task=task, stage=stage, sleep=screen.pause)
         else:
             turns = worker.run(host, task=task, stage=stage, once=once, view=view)
-        for step in turns:
-            screen.step(step)
-            if worker.is_work(step.action):
+        try:
+            for step in turns:
+                screen.step(step)
                 held.pop(step.state.task.id, None)
-            else:
-                held[step.state.task.id] = step
+                if not worker.is_work(step.action):
+                    held[step.state.task.id] = step
+        except Left:
+            pass
     return held
 
 

@@ -26,16 +26,21 @@ STYLES = (
 )
 
 
-class Screen:
-    """Hears steps and sentences; a context manager, since the status line must go at the end."""
+class Left(BaseException):
+    """Whoever watches wants to stop; the step that was under way is done."""
 
-    def __init__(self, out: TextIO) -> None:
+
+class Screen:
+    """Hears steps and sentences; a context manager, since the status line must go at the end. `plain`: none of that."""
+
+    def __init__(self, out: TextIO, *, plain: bool = False) -> None:
         self.out = out
+        self.plain = plain or not is_terminal(out)
         self.status: Any = None
         self.now = Now()
 
     def __enter__(self) -> Self:
-        if is_terminal(self.out):
+        if not self.plain:
             from rich.console import Console
 
             console = Console(file=self.out, highlight=False)
@@ -60,8 +65,11 @@ class Screen:
         said = parts("".join(char if char.isprintable() or char == "\n" else " " for char in line))
         self.now.last = said.what
         below = self.status is not None and said.task and said.place == self.now.place
-        style = next((style for words, style in STYLES if re.search(words, line)), "")
-        self._print(indented(said.what) if below else in_columns(said), style)
+        self._print(indented(said.what) if below else in_columns(said), style_of(line))
+
+    def pause(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
 
     def _print(self, line: str, style: str) -> None:
         if self.status is None:
@@ -100,6 +108,11 @@ class Now:
         place = (f"{self.place}  " if self.place else "", "bold")
         shown = [(f"{self.elapsed()}  ", "dim"), place, (one_line(self.last), "dim")]
         return Text.assemble(*shown, no_wrap=True, overflow="ellipsis")
+
+
+def style_of(line: str) -> str:
+    """How a line looks on a terminal. Pure."""
+    return next((style for words, style in STYLES if re.search(words, line)), "")
 
 
 class Parts(NamedTuple):

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from pullwright import standing
+from pullwright.follow import follow
 from pullwright.running import show, width
 from runner import worker
 from runner.host import Site, site_at
@@ -45,6 +46,19 @@ def show_task(folder: Path, id: str, as_json: bool) -> None:
         return
     for line in _portrait(step, site, view):
         click.echo(line)
+
+
+def follow_task(folder: Path, id: str) -> None:
+    """Print where a task stands, then what happens, until nothing goes on without a person. ^C ends it, and nothing
+    else: the work goes on. Raises `UserError` when there is none of that id."""
+    show_task(folder, id, as_json=False)
+    click.echo()
+    try:
+        for line in follow(folder, id):
+            plain = "".join(char if char.isprintable() else " " for char in line)
+            click.echo(standing.cut(plain, width()))
+    except KeyboardInterrupt:
+        click.echo()
 
 
 def _full(step: Step, site: Site, view: View) -> dict[str, object]:

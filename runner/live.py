@@ -1,6 +1,6 @@
 """Each step of a run as one JSON line on this host, for whoever watches: the terminal, the service.
 
-`<state>/live/<task>.jsonl`; nothing is ever read back by the runner itself.
+`<state>/live/<task>.jsonl`. A run reads no more of it back than the last line, so that its counts go on after a crash.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,11 @@ from runner.trajectory import Ended, Entry, Ran, Replied, Started, Told
 from runner.wording import one_line
 
 EXCERPT = 400  # characters of an observation
+TAIL = 8192  # bytes at the end of a file that hold its last line
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of the live log."""
+    """One line of the live log. `steps`, `tokens` and `cost` (US dollars) are what the attempt has used so far."""
 
     at: str
     task: str
@@ -30,6 +31,8 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     exit: int | None = None
     steps: int = 0
     progress: int = 0
+    tokens: int = 0
+    cost: float = 0.0
 
 
 def path_of(state: Path, task: str) -> Path:
@@ -41,43 +44,87 @@ def watcher(lease: Lease) -> Callable[[Entry], None]:
     """What a trajectory tells of each entry: a line on disk, and a sentence to whoever runs."""
     path = path_of(lease.host.state, lease.ref.task)
     path.parent.mkdir(parents=True, exist_ok=True)
-    steps = [lease.entry.steps]
+    last = [_before(path, lease)]
 
     def watch(entry: Entry) -> None:
-        steps[0] += isinstance(entry, Replied) and not entry.body
-        step = _step(lease, entry, steps[0])
+        last[0] = step = counted(_step(lease, entry), last[0], entry)
         with path.open("ab") as file:
             file.write(msgspec.json.encode(step) + b"\n")
-        sentence = _sentence(step)
+        sentence = sentence_of(step)
         if sentence:
             lease.host.say(f"{step.task}  {step.stage}  {sentence}")
 
     return watch
 
 
-def _step(lease: Lease, entry: Entry, steps: int) -> Step:
+def read(data: bytes) -> list[Step]:
+    """The steps in whole lines of a live log; a line that is none (cut short by a crash) is passed over. Pure."""
+    found = []
+    for line in data[: data.rfind(b"\n") + 1].splitlines():
+        try:
+            found.append(msgspec.json.decode(line, type=Step))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+    return found
+
+
+def _before(path: Path, lease: Lease) -> Step:
+    """What the attempt had used when this run began: as the branch says, or as this host saw it, which is later."""
+    entry, ref = lease.entry, lease.ref
+    pushed = Step("", ref.task, ref.stage, ref.attempt, lease.agent.name, "", steps=entry.steps, tokens=entry.tokens)
+    pushed = msgspec.structs.replace(pushed, cost=entry.cost)
+    if not path.exists():
+        return pushed
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL))
+        seen = read(file.read())
+    last = seen[-1] if seen else pushed
+    same = (last.stage, last.attempt) == (ref.stage, ref.attempt)
+    return last if same and last.steps >= pushed.steps else pushed
+
+
+def counted(step: Step, before: Step, entry: Entry) -> Step:
+    """`step` with what was used up to `before` and for `entry`. Pure."""
+    steps, tokens, cost = before.steps, before.tokens, before.cost
+    if isinstance(entry, Replied):
+        steps += not entry.body
+        tokens += entry.reply.prompt_tokens + entry.reply.completion_tokens
+        cost += entry.reply.cost
+    return msgspec.structs.replace(step, steps=steps, tokens=tokens, cost=round(cost, 6))
+
+
+def _step(lease: Lease, entry: Entry) -> Step:
     step = Step(
         at=lease.host.timestamp(),
         task=lease.ref.task,
         stage=lease.ref.stage,
         attempt=lease.ref.attempt,
         agent=lease.agent.name,
-        kind=_KINDS[type(entry)],
-        steps=steps,
+        kind="",
         progress=lease.entry.progress,
     )
+    return told_by(entry, step)
+
+
+def told_by(entry: Entry, step: Step) -> Step:
+    """`step` with what a trajectory's entry tells. Pure."""
+    step = msgspec.structs.replace(step, kind=_KINDS[type(entry)])
     match entry:
         case Replied(reply):
-            return msgspec.structs.replace(step, text=reply.text[:EXCERPT])
+            tool = _words(reply.calls[0]) if reply.calls else ""
+            return msgspec.structs.replace(step, tool=tool, text=reply.text[:EXCERPT])
         case Ran(call, _, text):
-            tool = f"{call.name} {one_line(_shown(call), 90)}".strip()
-            return msgspec.structs.replace(step, tool=tool, text=text[-EXCERPT:], exit=entry.exit)
+            return msgspec.structs.replace(step, tool=_words(call), text=text[-EXCERPT:], exit=entry.exit)
         case Told(text):
             return msgspec.structs.replace(step, text=text[:EXCERPT])
         case Ended(outcome, detail):
             return msgspec.structs.replace(step, text=f"{outcome}: {detail}"[:EXCERPT])
         case Started():
             return step
+
+
+def _words(call: ToolCall) -> str:
+    return f"{call.name} {one_line(_shown(call), 90)}".strip()
 
 
 def _shown(call: ToolCall) -> str:
@@ -90,7 +137,7 @@ def _shown(call: ToolCall) -> str:
 _KINDS: dict[type, str] = {Started: "start", Replied: "reply", Ran: "result", Told: "told", Ended: "end"}
 
 
-def _sentence(step: Step) -> str:
+def sentence_of(step: Step) -> str:
     """A step as one plain line, or nothing where it says nothing to a person."""
     if step.kind == "result":
         ending = "" if step.exit is None else f" → exit {step.exit}"

@@ -14,6 +14,7 @@ from repositories import AUTO, COMMAND, add_task, commit, git, project, pullwrig
 
 from pullwright import screen, standing
 from pullwright.cli import main
+from runner.host import lock
 from runner.task import parse_task
 
 HEAVY = {"httpx", "openai", "ollama", "rich", "git", "github", "litestar", "jinja2", "reportlab", "sqlite_utils"}
@@ -191,6 +192,51 @@ def test_a_question_is_answered_and_the_agent_hears_it(tmp_path: Path, person: P
     ran = pullwright(here, "run")
     assert "The usual one." in ran.out
     assert "complete  done" in ran.out
+
+
+def test_a_task_is_moved_forth_and_back(repository: Path) -> None:
+    assert typed(repository, "set-status", "greet", "build").status == 0
+    assert "next: scripted takes build" in typed(repository, "plan").out
+    typed(repository, "set-status", "greet", "design")
+    assert "next: scripted takes design" in typed(repository, "plan").out
+    refused = typed(repository, "set-status", "greet", "paint")
+    assert refused.status == 1
+    assert "it has no stage paint; its stages are design, build" in refused.err
+
+
+def test_a_bound_that_is_not_named_stays(repository: Path) -> None:
+    add_task(repository, "bounded", budget={"steps": 30, "cost": 1.5})
+    assert typed(repository, "set-budget", "greet").out == "greet  no bounds\n"
+    said = typed(repository, "set-budget", "bounded", "--tokens", "2000000", "--minutes", "0.5")
+    assert said.out == "bounded  set-budget: at most 30 steps, 2000000 tokens, $1.50, 0.5 minutes; noted\n"
+    typed(repository, "set-budget", "bounded", "--steps", "7")
+    assert typed(repository, "set-budget", "bounded").out.startswith("bounded  at most 7 steps, 2000000 tokens, $1.50")
+    assert typed(repository, "set-budget", "bounded", "--steps", "0").status == 2
+
+
+def test_a_comment_needs_something_that_is_open(repository: Path) -> None:
+    refused = typed(repository, "comment", "greet", "Be kind.")
+    assert (refused.status, "no stage is open to comment" in refused.err) == (1, True)
+
+
+def test_cleaning_takes_what_an_ended_task_left_and_says_first_what_that_is(repository: Path) -> None:
+    assert pullwright(repository, "run", "--once").status == 0
+    typed(repository, "comment", "greet", "One more thing.")
+    said = json.loads(git(repository, "log", "-1", "--format=%B", "refs/pullwright/commands/tasks/greet"))
+    assert (said["verb"], said["args"]["text"]) == ("comment", "One more thing.")
+    assert typed(repository, "clean", "--all").out == "nothing to remove\n"
+    typed(repository, "cancel", "greet")
+    assert "--all takes what policy.keep still keeps" in typed(repository, "clean").out
+    named = typed(repository, "clean", "--all", "--dry-run").out
+    assert "greet  would remove agents/greet/design\n" in named
+    assert "work/greet" in git(repository, "branch", "--list", "work/*")
+    with lock(repository / ".git/pullwright", "task-greet"):
+        assert "kept: another process" in typed(repository, "clean", "--all").out
+    cleaned = typed(repository, "clean", "--all").out
+    assert "greet  removed work/greet\n" in cleaned
+    assert cleaned.endswith(" GiB are free now\n")
+    assert git(repository, "branch", "--format=%(refname:short)") == "main"
+    assert typed(repository, "clean", "--all").out == "nothing to remove\n"
 
 
 def test_who_said_it_is_who_git_says_one_is(repository: Path) -> None:
