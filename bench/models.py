@@ -1,31 +1,45 @@
-"""How a real, very small model does with each protocol: `python bench/models.py [turns]`.
+"""How real, very small models do in the real loop: `make bench-models`, or `python bench/models.py record [turns]`.
 
-SmolLM2-135M-Instruct behind a real llama-server on loopback, one thread; the packages that it needs are named in
-tests/wire/weights.py. Each task begins with the two seeded turns of the loop; three turns of the model's own follow,
-each action answered as if it had done little. *actions* are replies that may be acted upon; *cut* and *other* are those
-that teach instead; *repeats* are actions of the same task again. Then ten files are asked for, in a fence and, as a
-control, as a string of the JSON. It shows constrained decoding and reading with real weights, nothing about Ollama.
-Every reply is kept in build/bench-models.jsonl.
+Models out of packages (tests/wire/weights.py) behind a real llama-server on loopback, one thread. Ten tasks are played
+by the loop itself, with its prompt, its seeded turns and its tools in the sandbox, in four ways: actions by schema, the
+same protocol without the schema, fenced text, and native calls. Then ten files are asked for, in a fence and, as a
+control, as a string of the JSON. Every trajectory is kept in bench/recorded/, and the tables of docs/small-models.md
+are made from those files alone: without `record` nothing is played, and the tables are made again.
 """
 
 import json
+import re
 import sys
-import time
+import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
+
+import msgspec
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from wire.weights import INSTALLED, llama_server  # noqa: E402
+from tool_parts import make_work  # noqa: E402
+from wire.weights import GEMMA, SMOLLM2, Weights, llama_server  # noqa: E402
 
-from runner.models import Message, Model, Reply, Request, ToolCall  # noqa: E402
+from runner import prompting  # noqa: E402
+from runner.lifecycle import STAGES, Stage  # noqa: E402
+from runner.loop import Bounds, converse  # noqa: E402
+from runner.models import Abilities, Message, Model, Reply, Request  # noqa: E402
 from runner.models.openai import OpenAI  # noqa: E402
-from runner.protocols import PROTOCOLS, Act, Malformed, NeedBody, Read  # noqa: E402
-from runner.tools import TOOLS, describe  # noqa: E402
+from runner.protocols import PROTOCOLS, Act, NeedBody, Read  # noqa: E402
+from runner.record import Request as Task  # noqa: E402
+from runner.tools import TOOLS, describe, observation_cap, toolbox  # noqa: E402
+from runner.trajectory import Ended, Entry, Ran, Replied, Started, Told, Trajectory, entries  # noqa: E402
 
-BUILD = tuple(describe(TOOLS[name]) for name in ("bash", "view", "write", "edit", "finish"))
+RECORDED = ROOT / "bench" / "recorded"
+PAGE = ROOT / "docs" / "small-models.md"
+MARKS = "<!-- made by make bench-models -->", "<!-- end -->"
+WEIGHTS = (SMOLLM2, GEMMA)
+CONTEXT, OUTPUT, STEPS = 4096, 240, 8
+NAMES = ("bash", "view", "write", "edit", "finish")
 FILES = {
     "temp.py": "a function that turns Celsius into Fahrenheit",
     "calc.py": "functions add and subtract",
@@ -38,87 +52,107 @@ FILES = {
     "fibonacci.py": "the n-th Fibonacci number",
     "palindrome.py": "a function that says whether a text is a palindrome",
 }
-OWN_TURNS = 3
-SEEDS = (
-    Message("assistant", "I look at the project first.", calls=(ToolCall("bash", {"command": "ls"}),)),
-    Message("tool", "exit 0\nREADME.md  main.py  tests", tool="bash"),
-    Message("assistant", "I read the program.", calls=(ToolCall("view", {"path": "main.py"}),)),
-    Message("tool", '1 print("hello")', tool="view"),
-)
+PROJECT = {"README.md": "A small project.\n", "main.py": 'print("hello")\n', "tests/test_main.py": "import main\n"}
+WAYS = {
+    "json": "`json`, by schema",
+    "json-free": "`json`, the schema left out",
+    "text": "`text`",
+    "native": "`native`",
+}
+CARRIERS = {"fence": "in a fence, asked for in a second step", "string": "inside the JSON, by schema"}
 
 
-def main(turns: int) -> None:
-    """Measure, keep every reply, print two tables."""
-    if not INSTALLED:
-        print(f"Not measured: the packages named in {ROOT / 'tests/wire/weights.py'} are not installed.")
-        return
-    kept = ROOT / "build" / "bench-models.jsonl"
-    kept.parent.mkdir(exist_ok=True)
-    with llama_server(4096) as address, kept.open("w") as file:
-        model = OpenAI("smollm2", f"{address}/v1", 4096, 300)
-        print("| protocol | turns | actions | cut | other | repeats | seconds a turn |")
-        print("| --- | --- | --- | --- | --- | --- | --- |")
-        for name in PROTOCOLS:
-            print(row(name, [keep(file, name, turn) for turn in played(model, name, turns)]), flush=True)
-        print("\n| body of a file | asked | arrived | compiles |\n| --- | --- | --- | --- |")
-        print(bodies("in a fence, asked for in a second step", [fenced(model, path) for path in FILES]))
-        print(bodies("inside the JSON, by schema", [inside(model, path) for path in FILES]))
+class Free:
+    """A model that is asked without constraint, whatever the protocol wants."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.name = model, model.name
+
+    def check(self) -> Abilities:
+        """What the model itself says."""
+        return self.model.check()
+
+    def identity(self) -> str:
+        """What the model itself says."""
+        return self.model.identity()
+
+    def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
+        """The answer to the request without its schema."""
+        return self.model.reply(msgspec.structs.replace(request, schema=None), on_text)
 
 
-def played(model: Model, name: str, turns: int) -> list[dict[str, Any]]:
-    """`turns` turns, a new task after every third."""
-    protocol, seen = PROTOCOLS[name], []
-    for number in range(turns):
-        if number % OWN_TURNS == 0:
-            path, wanted = list(FILES.items())[number // OWN_TURNS % len(FILES)]
-            messages, calls = (Message("user", f"Write {path}: {wanted}."), *SEEDS), [seed.calls for seed in SEEDS]
-        asked = protocol.request(messages, BUILD, max_tokens=300, temperature=0.1, turn=number)
-        started = time.monotonic()
-        reply = model.reply(asked)
-        read: Read = protocol.read(reply, BUILD)
-        call = () if isinstance(read, Malformed) else (read.call,)
-        turn = {"kind": kind(read), "repeat": bool(call) and call in calls, "text": reply.text}
-        seen.append(turn | {"seconds": time.monotonic() - started})
-        messages, calls = (*messages, *answered(reply, read)), [*calls, call]
-    return seen
+# --- playing -------------------------------------------------------------------------------------------------------
 
 
-def kind(read: Read) -> str:
-    """`action`, or what is wrong with the reply."""
-    return read.flaw if isinstance(read, Malformed) else "action"
+def record(weights: Weights, turns: int) -> None:
+    """Play every way until it has so many turns, and ask for the files; everything that was said is kept."""
+    RECORDED.mkdir(exist_ok=True)
+    with llama_server(CONTEXT, weights) as address:
+        model = OpenAI(weights.name, f"{address}/v1", CONTEXT, OUTPUT)
+        for way in WAYS:
+            kept = played(Free(model) if way == "json-free" else model, way.partition("-")[0], turns)
+            (RECORDED / f"{slug(weights)}.{way}.jsonl").write_bytes(kept)
+            print(weights.name, way, len(kept), "bytes", flush=True)
+        texts = [
+            {"carrier": carrier, "path": path, "text": ask(model, path)}
+            for carrier, ask in (("fence", fenced), ("string", inside))
+            for path in FILES
+        ]
+    lines = "".join(json.dumps(line) + "\n" for line in texts)
+    (RECORDED / f"{slug(weights)}.bodies.jsonl").write_text(lines)
 
 
-def answered(reply: Reply, read: Read) -> tuple[Message, ...]:
-    """What the loop would tell the model next, had the action done little."""
-    if isinstance(read, Malformed):
-        return (Message("assistant", reply.text[:300]), Message("user", read.message))
-    return (Message("assistant", read.thought, calls=(read.call,)), Message("tool", "exit 0", tool=read.call.name))
+def played(model: Model, protocol: str, turns: int) -> bytes:
+    """The trajectories of as many tasks as have so many turns together."""
+    kept, number = b"", 0
+    while count(entries(kept, "")) < turns:
+        path, wanted = list(FILES.items())[number % len(FILES)]
+        with tempfile.TemporaryDirectory() as place:
+            kept += one(model, protocol, Path(place), path, f"Write {path}: {wanted}.")
+        number += 1
+    return kept
 
 
-def keep(file: Any, name: str, turn: dict[str, Any]) -> dict[str, Any]:
-    """Write a turn down."""
-    file.write(json.dumps({"protocol": name, **turn}) + "\n")
-    return turn
-
-
-def row(name: str, turns: list[dict[str, Any]]) -> str:
-    """A line of the first table."""
-    kinds = Counter(turn["kind"] for turn in turns)
-    other = len(turns) - kinds["action"] - kinds["length"]
-    repeats, pace = sum(turn["repeat"] for turn in turns), sum(turn["seconds"] for turn in turns) / len(turns)
-    return f"| {name} | {len(turns)} | {kinds['action']} | {kinds['length']} | {other} | {repeats} | {pace:.1f} |"
+def one(model: Model, protocol: str, place: Path, path: str, text: str) -> bytes:
+    """One task in the real loop, with the real tools; its trajectory."""
+    work = make_work(place / "work", cap=observation_cap(CONTEXT))
+    for name, content in PROJECT.items():
+        (place / "work/src" / name).parent.mkdir(exist_ok=True)
+        (place / "work/src" / name).write_text(content)
+    task = Task(f"Write {path}", text, "0" * 64, "bench", "bench", 1, "bench", STAGES)
+    opening = prompting.opening(
+        stage=Stage.BUILD,
+        template=prompting.packaged(Stage.BUILD),
+        request=task,
+        folder=f"tasks/{path[:-3]}",
+        checks=("python3 -m unittest discover -s tests",),
+        context=CONTEXT,
+    )
+    with Trajectory.open(place / "trajectory.jsonl") as trajectory:
+        converse(
+            model,
+            protocol,
+            toolbox(NAMES, work),
+            trajectory,
+            opening,
+            Bounds(steps=STEPS, seconds=None, context=CONTEXT, max_output=OUTPUT),
+            before_step=tuple,
+            after_step=lambda tool: None,
+            seeds=prompting.seeds({"design.md": "## Files to touch\n- main.py\n"}, task),
+        )
+    return (place / "trajectory.jsonl").read_bytes()
 
 
 def fenced(model: Model, path: str) -> str | None:
-    """The text of a file as the JSON protocol asks for it."""
-    protocol = PROTOCOLS["json"]
+    """The text of a file as the runner asks for it."""
+    protocol, tools = PROTOCOLS["json"], tuple(describe(TOOLS[name]) for name in NAMES)
+    messages = (Message("system", "You are a careful programmer."), Message("user", f"Write {path}: {FILES[path]}."))
     action = {"thought": "I write it.", "tool": "write", "arguments": {"path": path}}
-    read: Read = protocol.read(Reply(json.dumps(action)), BUILD)
-    messages = (Message("user", f"Write {path}: {FILES[path]}."),)
+    read: Read = protocol.read(Reply(json.dumps(action)), tools)
     while isinstance(read, NeedBody):
-        asked = protocol.body_request(messages, BUILD, read, max_tokens=300, temperature=0.1, turn=0)
+        asked = protocol.body_request(messages, tools, read, max_tokens=OUTPUT, temperature=0.1, turn=0)
         read = protocol.read_body(model.reply(asked), read)
-    return read.call.arguments["content"] if isinstance(read, Act) else None
+    return str(read.call.arguments["content"]) if isinstance(read, Act) else None
 
 
 def inside(model: Model, path: str) -> str | None:
@@ -126,17 +160,81 @@ def inside(model: Model, path: str) -> str | None:
     shape = {"path": {"const": path}, "content": {"type": "string"}}
     schema = {"type": "object", "properties": shape, "required": list(shape), "additionalProperties": False}
     question = f"Write {path}: {FILES[path]}. Reply with JSON: path and content, the complete new text of the file."
-    reply = model.reply(Request((Message("user", question),), schema=schema, max_tokens=300))
+    reply = model.reply(Request((Message("user", question),), schema=schema, max_tokens=OUTPUT))
     try:
         return str(json.loads(reply.text)["content"])
     except (ValueError, KeyError):
         return None
 
 
-def bodies(carrier: str, texts: list[str | None]) -> str:
+# --- counting ------------------------------------------------------------------------------------------------------
+
+
+class Turn(NamedTuple):
+    """One reply with the bodies it owed: the protocol that asked, what came of it, whether it owed one."""
+
+    protocol: str
+    came: Ran | Told
+    seconds: float
+    owed: bool
+
+
+def turns_of(recorded: Iterable[Entry]) -> Iterator[Turn]:
+    """The turns of a trajectory."""
+    protocol, said = "", list[Replied]()
+    for entry in recorded:
+        match entry:
+            case Started():
+                protocol = entry.protocol
+            case Replied():
+                said.append(entry)
+            case Ran() | Told() if said:
+                yield Turn(protocol, entry, sum(reply.seconds for reply in said), said[-1].body)
+                said = []
+
+
+def count(recorded: Iterable[Entry]) -> int:
+    """How many turns there are."""
+    return sum(1 for _ in turns_of(recorded))
+
+
+def is_action(turn: Turn) -> bool:
+    """Whether the reply was an action: so is one that was refused as a repetition, or whose body never came."""
+    return turn.owed or isinstance(turn.came, Ran) or turn.came.rule == "repeat"
+
+
+def row(weights: Weights, way: str, recorded: list[Entry]) -> str:
+    """A line of the first table."""
+    turns = list(turns_of(recorded))
+    own = [turn for turn in turns if turn.protocol == way.partition("-")[0]]
+    valid, repeats = sum(map(is_action, own)), sum(rule(turn) == "repeat" for turn in turns)
+    ends = [entry for entry in recorded if isinstance(entry, Ended)]
+    pace = sum(turn.seconds for turn in turns) / len(turns)
+    share = f"{valid} of {len(own)} ({valid / len(own):.0%})"
+    return (
+        f"| {weights.name} | {WAYS[way]} | {len(turns)} | {share} | {repeats} "
+        f"| {len(turns) / len(ends):.1f} | {ended(ends)} | {pace:.1f} |"
+    )
+
+
+def rule(turn: Turn) -> str:
+    """Why the model was told something instead of a result; nothing if it was not."""
+    return turn.came.rule if isinstance(turn.came, Told) else ""
+
+
+def ended(ends: list[Ended]) -> str:
+    """How the runs ended, the most frequent first."""
+    found = Counter(end.outcome.lower() + (f" ({end.detail[-6:].strip(' ;')})" if end.outcome == "Failed" else "")
+                    for end in ends)  # fmt: skip
+    return ", ".join(f"{number} {name}" for name, number in found.most_common())
+
+
+def bodies(weights: Weights, carrier: str) -> str:
     """A line of the second table. What has no function in it is not counted as a file."""
+    lines = (RECORDED / f"{slug(weights)}.bodies.jsonl").read_text().splitlines()
+    texts = [line["text"] for line in map(json.loads, lines) if line["carrier"] == carrier]
     arrived = [text for text in texts if text and "def " in text]
-    return f"| {carrier} | {len(texts)} | {len(arrived)} | {sum(map(compiles, arrived))} |"
+    return f"| {weights.name} | {CARRIERS[carrier]} | {len(texts)} | {len(arrived)} | {sum(map(compiles, arrived))} |"
 
 
 def compiles(text: str) -> bool:
@@ -148,5 +246,49 @@ def compiles(text: str) -> bool:
     return True
 
 
+def table() -> str:
+    """Both tables, from what was recorded."""
+    lines = [
+        "| model | asked by | turns | actions of its own turns | repeats caught | turns a run | runs ended | seconds |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(row(weights, way, read(weights, way)) for weights in WEIGHTS for way in WAYS if kept(weights, way)),
+        "",
+        "| model | body of a file | asked | arrived | compiles |",
+        "| --- | --- | --- | --- | --- |",
+        *(bodies(weights, carrier) for weights in WEIGHTS for carrier in CARRIERS if kept(weights, "bodies")),
+    ]
+    return "\n".join(lines)
+
+
+def read(weights: Weights, way: str) -> list[Entry]:
+    """What was recorded of one way."""
+    path = RECORDED / f"{slug(weights)}.{way}.jsonl"
+    return list(entries(path.read_bytes(), path.name))
+
+
+def kept(weights: Weights, way: str) -> bool:
+    """Whether anything was recorded."""
+    return (RECORDED / f"{slug(weights)}.{way}.jsonl").exists()
+
+
+def slug(weights: Weights) -> str:
+    """A model's name as a file's."""
+    return re.sub(r"[^a-z0-9]+", "-", weights.name.lower()).strip("-")
+
+
+def into_page(page: str) -> str:
+    """The page with the tables of today."""
+    head, _, rest = page.partition(MARKS[0])
+    return f"{head}{MARKS[0]}\n{table()}\n{MARKS[1]}{rest.partition(MARKS[1])[2]}"
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 36)
+    if sys.argv[1:2] == ["record"]:
+        for present in WEIGHTS:
+            if present.installed:
+                record(present, int(sys.argv[2]) if len(sys.argv) > 2 else 28)
+            else:
+                print(f"{present.name} is not measured: {present.package} is not installed")
+    if PAGE.exists():
+        PAGE.write_text(into_page(PAGE.read_text()))
+    print(table())

