@@ -68,11 +68,14 @@ def acceptance(report: str, lines: Iterable[str]) -> str | None:
 def _spans(report: str, lines: list[str]) -> list[_Span]:
     """Where the lines stand, whatever their white space and case. Within a longer line no shorter one counts."""
     found: list[_Span] = []
+    taken = bytearray(len(report))
     for line in sorted(set(lines), key=len, reverse=True):
         words = r"\s+".join(re.escape(word) for word in line.split())
         for match in re.finditer(rf"(?<!\w){words}(?!\w)", report, re.IGNORECASE):
-            if not any(span.start <= match.start() < span.end for span in found):
-                found.append(_Span(match.start(), match.end(), line))
+            start, end = match.span()
+            if not taken[start]:
+                found.append(_Span(start, end, line))
+                taken[start:end] = b"x" * (end - start)
     return found
 
 
@@ -135,7 +138,7 @@ def summary(text: str) -> tuple[str | None, str | None]:
 
 
 def _plain(path: str) -> str:
-    bare = path.strip("<>[]()\"',;").removesuffix(".")
+    bare = path.lstrip("<[(\"'").rstrip(">])\"',;.")
     for prefix in ("/workspace/src/", "/workspace/", "./"):
         bare = bare.removeprefix(prefix)
     return bare

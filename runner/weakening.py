@@ -17,7 +17,7 @@ _SKIPS = re.compile(
 )
 _NAMED = re.compile(
     r"^[ \t]*func (Test\w+)|\b(?:it|test)(?:\.\w+)?\( *['\"`]([^'\"`\n]+)"
-    r"|^[ \t]*#\[(?:\w+::)?test\b.*\n(?:[ \t]*#\[.*\n)*[ \t]*(?:pub )?(?:async )?fn (\w+)",
+    r"|^[ \t]*#\[(?:\w+::)?test\b.*\n(?:[ \t]*#\[.*\n){0,9}[ \t]*(?:pub )?(?:async )?fn (\w+)",
     re.MULTILINE,
 )
 _DEF = re.compile(r"(?:async +)?def +(test\w*)")
@@ -101,12 +101,14 @@ def names(text: str) -> Iterator[str]:
 
 
 def units(text: str) -> Iterator[Unit]:
-    """The Python tests in a file."""
+    """The Python tests in a file. A function within a test is a part of it and no test."""
     lines = text.splitlines()
+    end = 0
     for at, line in enumerate(lines):
         found = _DEF.match(line.lstrip(" \t"))
-        if found:
-            yield Unit(found[1], _above(lines, at), _body(lines, at))
+        if found and at >= end:
+            end = _end(lines, at)
+            yield Unit(found[1], _above(lines, at), _body(lines, at, end))
 
 
 def _indent(line: str) -> int:
@@ -126,10 +128,15 @@ def _above(lines: list[str], at: int) -> tuple[str, ...]:
     return tuple(lines[first:at])
 
 
-def _body(lines: list[str], at: int) -> tuple[str, ...]:
-    """The lines under a `def`, and what stands behind its colon."""
+def _end(lines: list[str], at: int) -> int:
+    """The first line after the block that a `def` opens."""
     depth, end = _indent(lines[at]), at + 1
     while end < len(lines) and (not lines[end].strip() or _indent(lines[end]) > depth):
         end += 1
+    return end
+
+
+def _body(lines: list[str], at: int, end: int) -> tuple[str, ...]:
+    """The lines under a `def`, and what stands behind its colon."""
     first = lines[at].rpartition(":")[2] if not lines[at].rstrip().endswith(":") else ""
     return (first, *lines[at + 1 : end])

@@ -19,6 +19,8 @@ from runner.errors import ToolError
 from runner.sandbox import Command, Limits, Mount, Sandbox
 
 CARRIED = ("output", "research")
+# Python prefers what is compiled to what people read in a commit, and a `.gitignore` can ask for it to be collected.
+NEVER = (":(exclude,glob)**/__pycache__/**", ":(exclude,glob)**/*.pyc")
 
 
 class Workspace(NamedTuple):
@@ -144,7 +146,7 @@ def _add(view: git.Repo) -> None:
     view.index_file.with_name(f"{view.index_file.name}.lock").unlink(missing_ok=True)
     inspection.inspect(view)
     try:
-        git.git(view, "add", "--all", "--", ".")
+        git.git(view, "add", "--all", "--", ".", *NEVER, env={"GIT_LITERAL_PATHSPECS": "0"})
     except git.GitError as error:
         said = "; ".join(error.stderr.strip().splitlines())
         raise ToolError(f"the files cannot be taken as they are: {said}") from error
