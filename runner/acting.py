@@ -1,6 +1,6 @@
 """What a decision does: the only place with side effects. Each is idempotent or guarded by a compare-and-swap."""
 
-from runner import evaluating, lease, stage, wording
+from runner import evaluating, stage, taking, wording
 from runner.agents import Agent
 from runner.claims import Lost
 from runner.decide import Action, Claim, Escalate, Finish, Hold, Merge, Nothing, Propose, Resume, Rework
@@ -35,24 +35,24 @@ def act(host: Host, view: View, state: TaskState, action: Action) -> str | Lost 
             if not evaluating.fits(agent, state):
                 return f"its complexity is {state.complexity(0)}, which is not for {agent.name}"
             return _clear(host, state) or _worked(
-                lease.claim(host, settings, state, agent, wanted, attempt, ours), state, ""
+                taking.claim(host, settings, state, agent, wanted, attempt, ours), state, ""
             )
         case Resume(takeover=False):
-            return _resumed(lease.again(host, settings, state, ours), state)
+            return _resumed(taking.again(host, settings, state, ours), state)
         case Resume(takeover=True):
-            return _resumed(lease.take_over(host, settings, state, present(view, state), ours), state)
+            return _resumed(taking.take_over(host, settings, state, present(view, state), ours), state)
         case Rework(said, findings):
             words = _feedback([(command.who, command.text) for command in said], findings)
-            taken = lease.reclaim(host, settings, state, present(view, state), words, ours, counts=not said)
+            taken = taking.reclaim(host, settings, state, present(view, state), words, ours, counts=not said)
             return _worked(taken, state, words)
         case Escalate(agent, findings):
-            taken = lease.reclaim(host, settings, state, agent, findings, ours, counts=False)
+            taken = taking.reclaim(host, settings, state, agent, findings, ours, counts=False)
             return _worked(taken, state, findings)
         case Propose(merge_base):
             why = "base has moved" if merge_base else "the branch has changed since the gates ran"
             agent = present(view, state)
             return _regated(
-                lease.reclaim(host, settings, state, agent, why, ours, counts=False, gates_only=True), state
+                taking.reclaim(host, settings, state, agent, why, ours, counts=False, gates_only=True), state
             )
         case Merge():
             return merge(host, view, state)
@@ -67,11 +67,11 @@ def _clear(host: Host, state: TaskState) -> Lost | None:
     """What must be out of the way before another attempt: an attempt that ends, a task branch that was reverted."""
     old = state.open or state.superseded
     if old is not None:
-        closed = lease.close(host, state, old, state.commands)
+        closed = taking.close(host, state, old, state.commands)
         if isinstance(closed, Lost):
             return closed
     if state.reverted is not None:
-        lease.discard_work(host, state)
+        taking.discard_work(host, state)
     return None
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from runner import git, lease, wiring
+from runner import git, taking, wiring
 from runner.claims import Lost
 from runner.errors import UserError
 from runner.host import Host, Hub, site_at
@@ -196,7 +196,7 @@ def _claim(host: Host, view: View, given: Round) -> Lease | Lost:
         git.fetch(host.repo, host.hub.url, f"+refs/heads/work/{given.task}:refs/remotes/hub/heads/work/{given.task}")
     task = msgspec.structs.replace(view.states[0].task, id=given.task, path=f"tasks/{given.task}.yaml", kept_in="")
     state = task_state(host.site, view.refs._replace(branches=branches, ours={}), view.settings, task)
-    return lease.claim(host, view.settings, state, view.settings.agents[0], Stage(given.stage), 1, {})
+    return taking.claim(host, view.settings, state, view.settings.agents[0], Stage(given.stage), 1, {})
 
 
 if __name__ == "__main__":

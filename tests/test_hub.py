@@ -25,7 +25,7 @@ from repositories import (
     story,
 )
 
-from runner import lease, wiring
+from runner import taking, wiring
 from runner.host import site_at
 from runner.lease import Lease
 from runner.lifecycle import Stage
@@ -95,7 +95,7 @@ def _race(folder: Path, ids: list[str], barrier: Barrier, results: Any) -> None:
     for id in ids:
         barrier.wait(60)
         began = time.monotonic()
-        taken = lease.claim(
+        taken = taking.claim(
             host, view.settings, view.state(id), view.settings.agents[0], Stage.DESIGN, 1, view.refs.ours
         )
         turns.append(Turn(began, time.monotonic(), taken.head if isinstance(taken, Lease) else None))

@@ -10,7 +10,8 @@ import pytest
 from repositories import AUTO, add_task, bare_hub, clone, commit, git, project, settings, story
 from scenes import Scene
 
-from runner import hooks, lease, publish, worker
+from runner import git as git_
+from runner import hooks, progress, publish, taking, worker
 from runner.agents import Agent
 from runner.claims import Lost, Won
 from runner.errors import UserError
@@ -37,7 +38,7 @@ def scene(hub: tuple[Path, Path]) -> Scene:
 def owned(scene: Scene) -> Lease:
     """A claim of the build, with nothing done yet."""
     view = scene.look()
-    taken = lease.claim(
+    taken = taking.claim(
         scene.host(), view.settings, view.state("greet"), view.settings.agents[0], Stage.BUILD, 1, view.refs.ours
     )
     assert isinstance(taken, Lease)
@@ -101,7 +102,7 @@ def test_where_people_and_the_agent_conflict_theirs_stands_path_by_path(scene: S
     scene.push_onto(BUILD, {"greeting.txt": "hello\ntheirs\n"})
     repo = mine.host.repo
     files = {"greeting.txt": b"hello\nours\n", "new.txt": b"ours\n"}
-    tree = lease.git.tree_with(repo, lease.git.tree_of(repo, mine.head), files)
+    tree = git_.tree_with(repo, git_.tree_of(repo, mine.head), files)
     assert isinstance(mine.push(mine.commit(tree, "ours\n")), Won)
     assert on_hub(scene, BUILD, "greeting.txt") == "hello\ntheirs" and on_hub(scene, BUILD, "new.txt") == "ours"
     assert mine.met == ("greeting.txt",)
@@ -159,8 +160,8 @@ def test_an_attempt_that_a_person_ended_is_not_brought_back_by_its_owner(scene: 
     other = Scene(clone(Path(scene.site.hub.url), tmp_path / "other"))
     state = other.state()
     assert state.open is not None
-    assert isinstance(lease.close(other.host(), state, state.open, ()), Won)
-    answer = mine.push(mine.commit(lease.git.tree_of(mine.host.repo, mine.head), "late\n"))
+    assert isinstance(taking.close(other.host(), state, state.open, ()), Won)
+    answer = mine.push(mine.commit(git_.tree_of(mine.host.repo, mine.head), "late\n"))
     assert answer == Lost(f"{BUILD} is no longer ours: it is closed")
 
 
@@ -170,7 +171,7 @@ def test_a_rewritten_branch_is_not_ours_any_more(scene: Scene) -> None:
     tree = git(scene.folder, "rev-parse", f"origin/{BUILD}^{{tree}}")
     made = git(scene.folder, "commit-tree", tree, "-p", f"origin/{BUILD}^", "-m", "rewritten")
     git(scene.folder, "push", "-q", "--force", "origin", f"{made}:refs/heads/{BUILD}")
-    answer = mine.push(mine.commit(lease.git.tree_of(mine.host.repo, mine.head), "late\n"))
+    answer = mine.push(mine.commit(git_.tree_of(mine.host.repo, mine.head), "late\n"))
     assert answer == Lost(f"{BUILD} is no longer ours: somebody has rewritten it")
 
 
@@ -178,7 +179,7 @@ def test_a_second_process_that_looked_too_early_does_not_do_the_work_again(scene
     owned(scene)
     view = scene.look()
     scene.run(turns=1)  # the first process goes on meanwhile
-    answer = lease.again(scene.host(), view.settings, view.state("greet"), view.refs.ours)
+    answer = taking.again(scene.host(), view.settings, view.state("greet"), view.refs.ours)
     assert answer == Lost(f"{BUILD} has moved: look again")
 
 
@@ -316,7 +317,7 @@ def test_what_a_rework_is_about_is_told_after_a_crash_too(scene: Scene) -> None:
         view = scene.look()
     state = view.state("greet")
     agent = view.settings.agents[0]
-    taken = lease.reclaim(
+    taken = taking.reclaim(
         scene.host(), view.settings, state, agent, "grep says no", view.refs.ours, counts=True
     )  # and then the host dies
     assert isinstance(taken, Lease)
@@ -349,7 +350,7 @@ def test_gates_that_were_interrupted_run_again_without_the_agent(repository: Pat
     scene.push_onto("agents/greet/complete", {"more.txt": "more\n"})
     view = scene.look()
     state = view.state("greet")
-    taken = lease.reclaim(
+    taken = taking.reclaim(
         scene.host(), view.settings, state, view.settings.agents[0], "the branch has changed since the gates ran",
         view.refs.ours, counts=False, gates_only=True,
     )  # fmt: skip
@@ -406,11 +407,11 @@ def test_the_next_attempt_goes_on_from_the_one_before_even_if_its_closing_was_th
     if killed:
         state = rejected.state()
         assert state.open is not None
-        lease.close(rejected.host(), state, state.open, state.commands)
+        taking.close(rejected.host(), state, state.open, state.commands)
     assert rejected.run() == ["greet design Claim"]
     state = rejected.state()
     assert state.open is not None and (state.open.ref.attempt, state.open.entry.agent) == (2, "second")
     assert story_of(rejected)[: len(before)] == before, "no pushed line is lost"
-    record = lease.kept(rejected.site.repo, state.open.head, "greet").record
+    record = progress.kept(rejected.site.repo, state.open.head, "greet").record
     assert record is not None
     assert [(past.stage, past.entry.attempt, past.entry.state) for past in record.attempts] == [("design", 1, "closed")]

@@ -113,9 +113,10 @@ def head(place: Stand, branch: str) -> str:
 
 def test_a_former_owner_that_wakes_in_the_middle_of_a_command_stops_at_its_push(source: Path, tmp_path: Path) -> None:
     place = stand(source, tmp_path / "stand")
-    slow(place, 1)
+    slow(place, 2)
     runner = start(place.first)
-    wait_for(lambda: bool(head(place, "agents/greet/build")))
+    told = place.first / ".git/pullwright/trajectories/greet/build.1/trajectory.jsonl"
+    wait_for(lambda: told.exists() and b'"kind":"reply"' in told.read_bytes())
     os.killpg(runner.pid, signal.SIGSTOP)
     run_later(place.second)
     before = refs(place)
