@@ -289,6 +289,38 @@ def report(id: str | None, as_markdown: bool, as_json: bool) -> None:
         report_here(Path.cwd(), as_json)
 
 
+@cli.group(cls=InOrder)
+def prompt() -> None:
+    """What models are told."""
+
+
+@prompt.command("show")
+@click.argument("stage")
+@click.option("--agent", metavar="NAME", required=True, help="Whose model is told.")
+@click.option("--task", "task_id", metavar="ID", help="The task; an example is shown if left out.")
+@json_option
+def prompt_show(stage: str, agent: str, task_id: str | None, as_json: bool) -> None:
+    """The first request of a stage, exactly as the agent's model would get it, with counts of tokens."""
+    from pullwright.inspecting import show_prompt
+
+    show_prompt(Path.cwd(), stage, agent, task_id, as_json)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--again", is_flag=True, help="Read the replies by today's rules, and say what becomes different.")
+@click.option("--all", "everything", is_flag=True, help="Show long texts whole.")
+def replay(file: Path, again: bool, everything: bool) -> None:
+    """A run's trajectory as one reads a chat; `-` reads it from standard input.
+
+    \b
+    git show FETCH_HEAD:trajectory.jsonl | pullwright replay -
+    """
+    from pullwright.replaying import replay_file
+
+    replay_file(file, again, everything)
+
+
 @cli.command()
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option(
