@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from pullwright import standing
 from runner.decide import Finish, Hold, Nothing, Resume, spent
-from runner.host import Hub
+from runner.host import Hub, timestamp
 from runner.live import Step as LiveStep
 from runner.live import sentence_of
 from runner.record import Entry
@@ -55,17 +55,18 @@ def row(step: Step, lines: Sequence[LiveStep], at: datetime, hub: Hub, base: str
         progress=state.progress,
         tokens=tokens,
         cost=cost,
-        seconds=seconds(state, at),
+        seconds=seconds(state, at if mark(step) == "work" or not lines else moment(lines[-1].at or timestamp(at))),
         now=said.reason,
         ways=said.ways,
         asks=question(entry),
         paused=state.standing.paused,
     )
-    if entry is None or shown.mark != "work":
+    if opened is None or opened.entry.state != "working":
         return shown
-    here = [line for line in lines if opened and (line.stage, line.attempt) == (opened.ref.stage, opened.ref.attempt)]
-    shown = shown._replace(now="", host="" if opened and opened.mine else entry.host)
-    return at_work(shown, entry, here, at) if here else shown
+    if shown.mark == "work":
+        shown = shown._replace(now="", host="" if opened.mine else opened.entry.host)
+    here = [line for line in lines if (line.stage, line.attempt) == (opened.ref.stage, opened.ref.attempt)]
+    return at_work(shown, opened.entry, here, at) if here else shown
 
 
 def mark(step: Step) -> Mark:
@@ -98,12 +99,16 @@ def at_work(shown: Row, entry: Entry, lines: Sequence[LiveStep], at: datetime) -
     """`shown` with what the live lines know better than the last push."""
     last = lines[-1]
     command = next((line for line in reversed(lines) if line.tool), None)
-    return shown._replace(
+    shown = shown._replace(
         agent=last.agent,
         step=max(entry.steps, last.steps),
         progress=max(entry.progress, last.progress),
         tokens=shown.tokens + max(0, last.tokens - entry.tokens),
         cost=shown.cost + max(0.0, last.cost - entry.cost),
+    )
+    if shown.mark != "work":
+        return shown
+    return shown._replace(
         now=command.tool if command else "",
         exit=command.exit if command else None,
         doing=doing(last, at) if not shown.host else "",

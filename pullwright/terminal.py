@@ -6,6 +6,7 @@ import select
 import signal
 import sys
 import termios
+import threading
 import time
 import tty
 from collections.abc import Callable, Iterable
@@ -97,6 +98,13 @@ class Signals:
         self.give_back()
         os.kill(os.getpid(), signal.SIGSTOP)
         self.take()
+
+
+def stop_at_once() -> None:
+    """As ^C does. It goes to the main thread itself, whose waiting ends by it (signal.pthread_kill)."""
+    ident = threading.main_thread().ident
+    assert ident is not None  # it has started
+    signal.pthread_kill(ident, signal.SIGINT)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
