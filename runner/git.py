@@ -274,9 +274,9 @@ def is_ancestor(repo: Repo, old: str, new: str) -> bool:
 def changed(repo: Repo, old: str, new: str) -> dict[str, str]:
     """Path → `A`, `M`, `D` or `T` for every file that differs between two commits or trees; renames count as both.
 
-    Submodules (mode 160000) count as files: the guard that keeps Git from looking into them would hide them here.
+    Submodules (mode 160000) count as files: the guard that keeps Git from looking into them is not for `diff-tree`.
     """
-    out = git(repo, "diff-tree", "-r", "-z", "--no-renames", "--ignore-submodules=none", "--name-status", old, new)
+    out = git(repo, "diff-tree", "-r", "-z", "--no-renames", "--name-status", old, new)
     fields = [field for field in out.split("\0") if field]
     return dict(zip(fields[1::2], fields[0::2], strict=True))
 

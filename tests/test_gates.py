@@ -244,6 +244,7 @@ def test_a_test_that_hangs_without_the_change_fails_without_it(here: Project) ->
 
 RED = "test_old: self.assertEqual(calc.add(1, 1), 2)"
 LINT = "test ! -e lint-me"
+GROWS = "test -e calc.txt || exit $((4 + $(grep -c 'def ' tests/test_calc.py)))"
 
 
 @pytest.mark.parametrize(
@@ -254,6 +255,7 @@ LINT = "test ! -e lint-me"
         ((RED,), (RED, "test_more: pass"), (LINT,), False),
         ((RED,), (RED, NEW_TEST), (LINT,), True),
         ((OLD_TEST,), (OLD_TEST, "test_more: pass"), ("test -e calc.txt",), False),  # fails on base, by itself
+        ((OLD_TEST,), (OLD_TEST, "test_more: pass"), (GROWS,), True),  # with another exit status than on base
     ],
 )  # fmt: skip
 def test_on_a_base_where_checks_fail_new_tests_must_make_it_worse(
@@ -263,6 +265,12 @@ def test_on_a_base_where_checks_fail_new_tests_must_make_it_worse(
     commit = here.commit({**GOOD, "tests/test_calc.py": suite(*new), "calc.txt": b""}, base)
     found = fault(here.judge(Stage.TEST, commit, base=base, checks=(CHECK, *extra)))
     assert (found == "") is shown, found
+
+
+def test_where_nothing_is_counted_and_base_fails_anyway_no_more_can_be_asked(here: Project) -> None:
+    base = here.commit({"README": b"red"})
+    commit = here.commit({**GOOD, "calc.txt": b""}, base)
+    assert fault(here.judge(Stage.TEST, commit, base=base, checks=("test -e calc.txt", "true"))) == ""
 
 
 def test_the_first_tests_of_a_repository_can_show_a_change(here: Project) -> None:
