@@ -39,9 +39,9 @@ def test_a_live_index_equals_a_rebuilt_one_after_any_history(
             if world.chance.random() < 0.6:  # what happens between two looks is seen at once
                 index.refresh(world.refs())
         assert index.verify(world.refs()) == []
-        told = [row for row in rows(index, "SELECT data ->> 'id' FROM events WHERE kind = 'update'")]
+        told = rows(index, "SELECT data ->> 'id' FROM events WHERE kind = 'update'")
         assert len(told) == len(set(told))
-        assert {row for row in rows(index, "SELECT id FROM task_updates")} <= set(told)
+        assert set(rows(index, "SELECT id FROM task_updates")) <= set(told)
         same_as_observed(world, index)
     finally:
         index.close()

@@ -71,6 +71,8 @@ def _framework(room: Room, lifespan: Any) -> Litestar:
             Conflict: _status(409),
             Senseless: _status(422),
             UserError: _status(503),
+            UnicodeDecodeError: _status(400),  # of a JSON body; everything else is read with its errors in mind
+            RecursionError: _status(400),
             Exception: _fault,
         },
         request_max_body_size=BODY_LIMIT,

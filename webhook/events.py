@@ -32,7 +32,7 @@ NEEDED = frozenset(
     )
 )
 """The events that our webhook has to send."""
-_WORDS = re.compile(r"[a-z_]{1,64}")
+_WORDS = re.compile(r"[a-z0-9_]{1,64}")
 _GUID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 

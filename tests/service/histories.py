@@ -1,4 +1,4 @@
-"""Histories of a repository that are cheap to make: commits by `git fast-import`, as runners and people would push them.
+"""Histories of a repository that are cheap to make: by `git fast-import`, as runners and people would push them.
 
 No agent runs. A world knows just enough of what it wrote to write what may come next.
 """

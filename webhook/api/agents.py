@@ -8,8 +8,8 @@ from litestar.params import Parameter
 from webhook import writing
 from webhook.api import docs
 from webhook.api.room import Room, answer, missing
-from webhook.api.shapes import Agent, Agents, Availability, Limit, Said, Tasks
-from webhook.api.tasks import Cursor
+from webhook.api.shapes import Agent, Agents, Availability, Said, Tasks
+from webhook.api.tasks import Cursor, Limit
 from webhook.queries import Page
 
 TAGS = ["agents"]

@@ -67,9 +67,7 @@ def readyz(room: Room) -> Response[Well]:
 @get("/metrics", sync_to_thread=False, tags=TAGS, responses=docs.text(), summary="Prometheus metrics")
 def metrics(room: Room, request: Request[Any, Any, Any]) -> Response[bytes]:
     """In the text format of Prometheus."""
-    return Response(
-        "".join(_metrics(room, request.app.state.front)).encode(), media_type="text/plain; version=0.0.4; charset=utf-8"
-    )
+    return Response("".join(_metrics(room, request.app.state.front)).encode(), media_type="text/plain; version=0.0.4")
 
 
 def _metrics(room: Room, front: Any) -> Iterator[str]:

@@ -9,7 +9,6 @@ from runner.lifecycle import Stage
 from runner.task import Budget
 
 Status = Literal["not_started", "design", "build", "test", "review", "complete"]
-Limit = Annotated[int, Meta(ge=1, le=200, description="At most so many.")]
 
 
 class Attempt(msgspec.Struct, frozen=True):

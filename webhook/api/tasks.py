@@ -9,11 +9,12 @@ from runner.state import TaskState
 from webhook import writing
 from webhook.api import docs
 from webhook.api.room import Room, answer, missing
-from webhook.api.shapes import FullTask, Limit, Made, NewStatus, NewTask, Said, Status, Tasks, Updates
+from webhook.api.shapes import FullTask, Made, NewStatus, NewTask, Said, Status, Tasks, Updates
 from webhook.queries import Page
 
 TAGS = ["tasks"]
 Word = Annotated[str, Parameter(description="The id, or the slug.", max_length=63)]
+Limit = Annotated[int, Parameter(ge=1, le=200, description="At most so many.")]
 Cursor = Annotated[str, Parameter(description="`next` of the page before.", max_length=500)]
 
 
@@ -24,15 +25,12 @@ def list_tasks(
     cursor: Cursor | None = None,
     status: Status | None = None,
     agent: Annotated[str, Parameter(description="Assigned to this agent: its id, or its name.")] | None = None,
-    priority: int | None = None,
+    priority: Annotated[int, Parameter(ge=-1_000_000_000, le=1_000_000_000)] | None = None,
     q: Annotated[str, Parameter(description="Words in title, description or history.", max_length=500)] | None = None,
 ) -> Response[bytes]:
     """In the order in which they are taken: higher priority first, then oldest."""
-    agent_id = agent
-    if priority is not None and abs(priority) >= 1 << 63:
-        priority = None
     return answer(
-        room.reader.tasks(Page(limit, cursor), status=status, agent=agent_id, priority=priority, q=q), "no tasks"
+        room.reader.tasks(Page(limit, cursor), status=status, agent=agent, priority=priority, q=q), "no tasks"
     )
 
 

@@ -1,6 +1,7 @@
 """Workspaces: prepared, looked into, given files. No path leads out of them, no link is followed."""
 
 import os
+from asyncio import to_thread
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -66,19 +67,21 @@ def make_workspace(room: Room, data: NewWorkspace) -> Response[bytes]:
 
 @get(
     "/api/workspaces/{id:str}/files",
-    sync_to_thread=True,
     tags=TAGS,
     responses=docs.reads(Files, 404),
     summary="List a workspace's files",
 )
-def list_files(room: Room, id: Id) -> Response[Files]:
+async def list_files(room: Room, id: Id) -> Response[Files]:
     """Of a workspace on another host: the files of its stage branch."""
-    found = _found(room, id)
+    return Response(await to_thread(_listed, room, _found(room, id)))
+
+
+def _listed(room: Room, found: Workspace) -> Files:
     if found.host not in (None, room.site.id):
         files = [Entry(f"src/{path}", "file", 0, found.last_accessed or "") for path, _ in _branch(room, found)]
-        return Response(Files(files[: shelf.MOST_ENTRIES], len(files) > shelf.MOST_ENTRIES))
+        return Files(files[: shelf.MOST_ENTRIES], len(files) > shelf.MOST_ENTRIES)
     entries, cut = shelf.entries(_root(room, found))
-    return Response(Files([Entry(*entry) for entry in entries], cut))  # type: ignore[arg-type]
+    return Files([Entry(*entry) for entry in entries], cut)  # type: ignore[arg-type]
 
 
 def _branch(room: Room, found: Workspace) -> list[tuple[str, str]]:
@@ -94,28 +97,32 @@ def _branch(room: Room, found: Workspace) -> list[tuple[str, str]]:
 
 @get(
     "/api/workspaces/{id:str}/files/{path:path}",
-    sync_to_thread=True,
     tags=TAGS,
     responses=docs.content(400, 403, 404),
     summary="Read a file",
 )
-def read_file(room: Room, id: Id, path: str, request: Request[Any, Any, Any]) -> Response[bytes] | Stream:
+async def read_file(room: Room, id: Id, path: str, request: Request[Any, Any, Any]) -> Response[Any]:
     """As bytes: whatever an agent wrote, no browser runs it."""
     found = _found(room, id)
     steps = "/".join(shelf.parts_of(str(path).removeprefix("/")))
     headers = {"content-disposition": "attachment", "content-security-policy": "sandbox"}
     if found.host not in (None, room.site.id):
-        blob = dict(_branch(room, found)).get(steps.removeprefix("src/"))
-        data = git.blobs(room.site.repo, [blob]) if blob else {}
-        if not blob or blob not in data:
-            raise missing(f"there is no file {steps}")
-        return Response(data[blob], media_type="application/octet-stream", headers=headers)
+        data = await to_thread(_elsewhere, room, found, steps)
+        return Response(data, media_type="application/octet-stream", headers=headers)
     opened = shelf.read(_root(room, found), steps)
     headers |= {"etag": f'"{opened.tag}"', "content-length": str(opened.size)}
     if request.headers.get("if-none-match") == headers["etag"]:
         os.close(opened.descriptor)
         return Response(b"", status_code=304, headers={"etag": headers["etag"]})
     return Stream(_chunks(opened), media_type="application/octet-stream", headers=headers)
+
+
+def _elsewhere(room: Room, found: Workspace, steps: str) -> bytes:
+    """A file of a workspace on another host: as its stage branch has it."""
+    blob = dict(_branch(room, found)).get(steps.removeprefix("src/"))
+    if blob is None:
+        raise missing(f"there is no file {steps}")
+    return git.blobs(room.site.repo, [blob])[blob]
 
 
 async def _chunks(opened: shelf.Open) -> AsyncIterator[bytes]:
