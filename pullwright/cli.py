@@ -311,7 +311,7 @@ def prompt_show(stage: str, agent: str, task_id: str | None, as_json: bool) -> N
 @click.option("--again", is_flag=True, help="Read the replies by today's rules, and say what becomes different.")
 @click.option("--all", "everything", is_flag=True, help="Show long texts whole.")
 def replay(file: Path, again: bool, everything: bool) -> None:
-    """A run's trajectory as one reads a chat; `-` reads it from standard input.
+    """A run's trajectory as one reads a chat; `-` is standard input.
 
     \b
     git show FETCH_HEAD:trajectory.jsonl | pullwright replay -

@@ -78,7 +78,12 @@ class Facts:
         step = self.current
         if row.mark != "next" or step is None or step.state.task.id != row.task:
             return row
-        return row._replace(mark="work", now=beginning(step), stage=str(step.state.current or row.stage))
+        row = row._replace(mark="work", now=beginning(step), stage=str(step.state.current or row.stage))
+        last = self.lines(row.task)[-1:]
+        if not last or last[0].stage != row.stage or last[0].kind == "end":
+            return row
+        doing = live_rows.doing(last[0], datetime.now(UTC))
+        return row._replace(agent=last[0].agent, step=last[0].steps, now=last[0].tool or row.now, doing=doing)
 
     def diff(self, task: str) -> list[str]:
         """The change of a task's open stage against where it will be merged, without its record: what this host's agent
