@@ -14,7 +14,7 @@ from gate_parts import CHECK, GOOD, Project, fault, project, put, settings
 
 from runner import git, workspace
 from runner.baseline import Baseline, baseline, passing_on
-from runner.checks import Bench, run_checks, run_line, sweep
+from runner.checks import Bench, run_checks, run_line
 from runner.errors import UserError
 from runner.lifecycle import Stage
 from runner.sandbox import Command
@@ -223,7 +223,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_what_is_in_use_is_not
         one.send_signal(signal.SIGKILL)
         one.wait()
         assert dead.exists()
-        sweep(here.bench.state / "gates")
+        ran(here, "true")
         assert not dead.exists() and (alive / "root/src/calc.py").exists()
         two.communicate("")
     assert list((here.bench.state / "gates").iterdir()) == []
