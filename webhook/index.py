@@ -176,6 +176,7 @@ class _Turn:
         """Look at what has changed, and write what came of it; returns the tasks."""
         changed = {name for name in {*self.before, *self.now} if self.before.get(name) != self.now.get(name)}
         if not changed and not self.also:
+            self._stay()
             return frozenset()
         slugs = self._move_base() if BASE in changed else self._stay()
         slugs |= {slug for name in changed if (slug := owner(name))} | self.also
@@ -263,8 +264,7 @@ class _Turn:
         events: list[Event] = []
         wrote = store.write_tasks(self.conn, names, rows, gone, events)
         store.write_problems(self.conn, slugs, seen.problems)
-        if not self.quiet:
-            store.tell(self.conn, events)
+        store.tell(self.conn, events, quiet=self.quiet)
         return wrote
 
     def _with_relatives(self, slugs: set[str]) -> set[str]:

@@ -111,6 +111,7 @@ def _memory(db: "Database") -> None:
     db.table("deliveries").create_index(["state"])
     db.table("deliveries").create_index(["received_at"])
     db.table("left_alone").create({"slug": text, "reason": text}, pk="slug")
+    db.table("told").create({"id": text, "task_id": text}, pk=("task_id", "id"))
     # A number is never given twice, also when the newest rows are gone: clients remember it.
     db.conn.execute("CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, task_id TEXT, data TEXT)")
 

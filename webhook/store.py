@@ -257,12 +257,21 @@ def _tell_updates(events: list[Event], slug: str, known: set[str], rows: Sequenc
             events.append(Event("update", row[1], {"task": slug} | data))
 
 
-def tell(conn: sqlite3.Connection, events: Sequence[Event]) -> None:
-    """Add to what those who follow will hear; the oldest are forgotten."""
-    rows = [(event.kind, event.task_id, msgspec.json.encode(event.data).decode()) for event in events]
-    conn.executemany("INSERT INTO events (kind, task_id, data) VALUES (?, ?, ?)", rows)
-    if rows:
+def tell(conn: sqlite3.Connection, events: Sequence[Event], *, quiet: bool) -> None:
+    """Add to what those who follow will hear, or with `quiet` only note that it was there; the oldest are forgotten.
+
+    An update is told once, also one that a lost branch takes away and a merge brings back.
+    """
+    new = [event for event in events if event.kind != "update" or _first_time(conn, event)]
+    rows = [(event.kind, event.task_id, msgspec.json.encode(event.data).decode()) for event in new]
+    if rows and not quiet:
+        conn.executemany("INSERT INTO events (kind, task_id, data) VALUES (?, ?, ?)", rows)
         conn.execute("DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?", (KEPT,))
+
+
+def _first_time(conn: sqlite3.Connection, event: Event) -> bool:
+    done = conn.execute("INSERT INTO told VALUES (?, ?) ON CONFLICT DO NOTHING", (event.data["id"], event.task_id))
+    return done.rowcount == 1
 
 
 def newest_event(conn: sqlite3.Connection) -> int:
