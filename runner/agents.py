@@ -12,6 +12,7 @@ from runner import yamldoc
 from runner.characters import shown, unfit
 from runner.explain import Fault, Path
 from runner.lifecycle import Stage
+from runner.notify import Event
 
 Review = Literal["human", "auto"]
 Slug = Annotated[
@@ -67,7 +68,7 @@ class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     min_complexity: Annotated[int, Meta(ge=1, le=10)] = 1
     max_complexity: Annotated[int, Meta(ge=1, le=10)] = 10
     concurrency: Annotated[int, Meta(ge=1)] = 1
-    tools: tuple[Literal["bash", "files", "python"], ...] = ("bash", "files")
+    tools: tuple[Literal["bash", "files", "python", "web", "pdf", "mail"], ...] = ("bash", "files")
     escalation: tuple[str, ...] = ()
     runs_on: tuple[str, ...] = ("self-hosted", "ollama")
     protocol: Literal["auto", "native", "json", "text"] = "auto"
@@ -107,7 +108,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """What agents may do without a person.
 
     `default_complexity` is that of a task in which nothing stands out, `evaluator` the agent that is asked for it.
-    `registry` names the package hosts; empty: those pip is configured for. `keep` is for how long the branches and
+    `egress` allows tools that reach out to agents whose `tools` name them as well. `registry` names the package hosts;
+    empty: those pip is configured for. `keep` is for how long the branches and
     workspaces of ended tasks stay. What touches `needs_human` is merged by a person alone. `identities` are the numeric
     ids of the runners' accounts on GitHub, `reviewers` whom to ask for reviews, `label` what makes an issue a task.
     """
@@ -121,6 +123,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     default_complexity: Annotated[int, Meta(ge=1, le=10)] = 3
     evaluator: str | None = None
     network: Literal["none", "registry", "open"] = "none"
+    egress: tuple[Literal["web", "mail"], ...] = ()
     registry: tuple[str, ...] = ()
     trajectories: Literal["remote", "local"] = "remote"
     keep: Annotated[
@@ -131,6 +134,47 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     needs_human: tuple[str, ...] = NEEDS_HUMAN
     reviewers: tuple[str, ...] = ()
     label: Annotated[str, Meta(min_length=1, max_length=50)] = "pullwright"
+
+
+Variable = Annotated[
+    str,
+    Meta(
+        pattern=r"^env:[A-Za-z_][A-Za-z0-9_]*$",
+        description="`env:` and the name of an environment variable; keys themselves never stand in a file",
+        examples=["env:SMTP_PASSWORD"],
+    ),
+]
+Address = Annotated[
+    str,
+    Meta(pattern=r"^[^\s@<>,;:]+@[^\s@<>,;:]+$", description="a mail address", examples=["team@example.com"]),
+]
+
+
+class Mail(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A mail server and whom to write to. `tasks` says by task who is told instead of `to`; nobody: an empty list."""
+
+    server: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?$",
+            description="a host, with its port if need be",
+            examples=["smtp.example.com:587"],
+        ),
+    ]
+    sender: Address
+    to: tuple[Address, ...] = ()
+    events: tuple[Event, ...] = ("finished", "needs-review", "needs-input", "held", "failed")
+    tasks: dict[str, tuple[Address, ...]] = {}
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: Variable | None = None
+    password: Variable | None = None
+    attach: bool = True
+
+
+class Notifications(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Whom to tell of what."""
+
+    mail: Mail | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -152,7 +196,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     checks: tuple[str, ...] = ()
     tests: tuple[str, ...] = ("tests/**",)
     policy: Policy = Policy()
-    notifications: dict[str, Any] = {}
+    notifications: Notifications = Notifications()
 
 
 def parse_settings(data: bytes, name: str = "agents.yaml") -> Settings:
@@ -186,6 +230,8 @@ def _faults(settings: Settings) -> Iterator[Fault]:
     if (asked := settings.policy.evaluator) is not None and asked not in names:
         yield Fault(("policy", "evaluator"), f"`{shown(asked)}` is no agent here", f"name {' or '.join(names)}")
     yield from _policy(settings.policy)
+    if settings.notifications.mail is not None:
+        yield from _mail(settings.notifications.mail)
     yield from _patterns(("tests",), settings.tests)
 
 
@@ -245,6 +291,15 @@ def _address(endpoint: str) -> tuple[str, str] | None:
     if "@" in parts.netloc or parts.query or parts.fragment:
         return "the address holds more than scheme, host and path", "a key goes into `api_key: env:NAME_OF_A_VARIABLE`"
     return None
+
+
+def _mail(mail: Mail) -> Iterator[Fault]:
+    path: Path = ("notifications", "mail")
+    host = mail.server.partition(":")[0]
+    if mail.security == "none" and host not in ("localhost", "127.0.0.1"):
+        yield Fault((*path, "security"), f"mail to {host} would go in the clear", "say `starttls` or `tls`")
+    if (mail.user is None) != (mail.password is None):
+        yield Fault(path, "a user without a password, or a password without a user", "name both, or neither")
 
 
 def _policy(policy: Policy) -> Iterator[Fault]:

@@ -14,7 +14,8 @@ from runner.tools import Journal
 from runner.trajectory import Ran, Trajectory
 from runner.workspace import Workspace
 
-CHANGING = ("bash", "write", "edit")  # tools after which the workspace may differ
+# Tools after which the workspace may differ.
+CHANGING = ("bash", "write", "edit", "python_run", "python_install", "pdf_write", "web_fetch")
 LOOK_EVERY = 15.0  # seconds between two looks at the hub for commands (docs/design.md, rule 8)
 
 

@@ -19,8 +19,10 @@ from runner.errors import UserError
 from runner.forge import Forge
 from runner.lifecycle import Stage
 from runner.models import Model
+from runner.notify import Server
 from runner.sandbox import Sandbox
 from runner.secrets import Redactor
+from runner.web import Web
 
 
 class Hub(NamedTuple):
@@ -62,7 +64,8 @@ class Host:
     """All that one turn needs of the outside world. `say` hears one line for a person about what is happening.
 
     `redactor` takes secrets out of what is stored, printed, pushed or sent to a model. `listen` takes up what people
-    said on the forge while a stage is at work, and shows how far it is.
+    said on the forge while a stage is at work, and shows how far it is. `web` is what agents who
+    may reach it get, `mail` the server that letters go to.
     """
 
     site: Site
@@ -73,6 +76,8 @@ class Host:
     say: Callable[[str], None]
     listen: Callable[[], None] = lambda: None
     redactor: Redactor = field(default_factory=Redactor)
+    web: Web | None = None
+    mail: Server | None = None
 
     @property
     def id(self) -> str:

@@ -9,6 +9,7 @@ from runner.models import Message, ModelError
 from runner.place import Place, bring_trajectory, lay_out, opens, place_of, remember
 from runner.protocols.preflight import Memory, settle
 from runner.pulse import Pulse
+from runner.reaching import reach, withheld
 from runner.state import TaskState
 from runner.task import Budget
 from runner.tools import TOOLS, Work, describe, observation_cap, offered, toolbox
@@ -82,7 +83,7 @@ def _converse(
     """Talk until an outcome. Another model than before starts a new segment, with the feedback in its prompt."""
     agent = lease.agent
     model = lease.host.model(agent, lease.ref.stage)
-    names = offered(lease.ref.stage, agent.tools)
+    names = offered(lease.ref.stage, agent.tools, withheld(lease.settings.policy))
     try:
         abilities = model.load()
         context = min(agent.context, abilities.context)
@@ -125,6 +126,7 @@ def _tool_work(lease: Lease, space: Workspace, context: int) -> Work:
         path=("/workspace/venv/bin",),
         network=lease.settings.policy.network,
         cap=observation_cap(context),
+        reach=reach(lease),
     )
 
 

@@ -15,9 +15,11 @@ from runner.forge import Forge
 from runner.host import Host, Site
 from runner.lifecycle import Stage
 from runner.models import Model
+from runner.notify import Server
 from runner.observe import observe
 from runner.sandbox import Sandbox
 from runner.secrets import Redactor, known_values
+from runner.web import Web
 
 
 def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
@@ -31,6 +33,8 @@ def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
         now=lambda: datetime.now(UTC),
         say=lambda line: say(clean.clean(line)),
         redactor=clean,
+        web=web(site.state),
+        mail=mail_server(settings),
     )
     if not made.forge.talks:
         return made
@@ -47,8 +51,29 @@ def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
 
 def redactor(hub: str, settings: Settings) -> Redactor:
     """What takes this host's secrets out of all that is stored, printed, pushed or sent."""
-    named = [agent.api_key for agent in settings.agents if agent.api_key]
-    return Redactor(known_values(os.environ, named, [hub]))
+    mail = settings.notifications.mail
+    named = [agent.api_key for agent in settings.agents] + ([mail.user, mail.password] if mail else [])
+    return Redactor(known_values(os.environ, filter(None, named), [hub]))
+
+
+def web(state: Path) -> Web:
+    """Pages and searches, for agents who may have them; nothing is asked of anybody before that."""
+    from runner.web.fetching import Fetcher
+    from runner.web.searching import search
+
+    return Web(search=search, fetch=Fetcher(state / "web").fetch)
+
+
+def mail_server(settings: Settings) -> Server | None:
+    """The mail server of agents.yaml with its credentials. Raises `UserError` when a variable is not set."""
+    mail = settings.notifications.mail
+    if mail is None:
+        return None
+    host, _, port = mail.server.partition(":")
+    usual = {"tls": 465, "starttls": 587, "none": 25}[mail.security]
+    user, password = (_variable(name, "notifications.mail") for name in (mail.user, mail.password))
+    ca = os.environ.get("SSL_CERT_FILE", "")
+    return Server(host, int(port or usual), mail.sender, mail.security, user, password, ca)
 
 
 def sandbox(settings: Settings) -> Sandbox:
@@ -121,10 +146,14 @@ def model(agent: Agent, stage: Stage, folder: Path) -> Model:
 
 def _key(agent: Agent) -> str:
     """The value that `api_key: env:NAME` names. Raises `UserError` when the variable is not set."""
-    if agent.api_key is None:
+    return _variable(agent.api_key, f"agent {agent.name}")
+
+
+def _variable(reference: str | None, whose: str) -> str:
+    if reference is None:
         return ""
-    name = agent.api_key.removeprefix("env:")
+    name = reference.removeprefix("env:")
     value = os.environ.get(name, "")
     if not value:
-        raise UserError(f"agent {agent.name}: the environment variable {name} is not set", f"export {name}=…")
+        raise UserError(f"{whose}: the environment variable {name} is not set", f"export {name}=…")
     return value

@@ -28,6 +28,7 @@ from runner.errors import UserError
 from runner.forge import Refused
 from runner.host import Host, lock
 from runner.lifecycle import Stage
+from runner.mailing import tell
 from runner.observe import View, observe
 from runner.state import TaskState
 
@@ -72,6 +73,7 @@ def run(
     host.sandbox.check()
     desk = _Desk(host, task, stage)
     view = attend(host, view or observe(host.site))
+    tell(host, view, plan(view))
     if task is not None:
         view.state(task)
     while (step := desk.choose(view)) is not None:
@@ -80,6 +82,7 @@ def run(
         if isinstance(answer, Refused) and step.state.task.id in desk.passed:
             yield Step(step.state, Hold(answer.reason, ""))
         view = attend(host, observe(host.site))
+        tell(host, view, plan(view))
         if once:
             break
     host.forge.settle()

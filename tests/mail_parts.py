@@ -12,7 +12,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from web_parts import certificate
 
-from runner.notify.smtp import Server
+from runner.notify import Server
 
 USER, PASSWORD = "pullwright", "mail-passw0rd-42"
 

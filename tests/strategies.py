@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from runner.agents import Agent, Policy, ReviewPolicy, Settings
+from runner.agents import Agent, Mail, Notifications, Policy, ReviewPolicy, Settings
 from runner.lifecycle import STAGES, Stage
 from runner.record import Entry, Gate, Hold, PastAttempt, Record, Request, Update
 from runner.task import Budget, TaskFile
@@ -98,10 +98,15 @@ POLICIES = st.builds(
     trajectories=st.sampled_from(["remote", "local"]),
     identities=some(WHOLE),
 )
-PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**14), 10**14) | st.floats(-1e12, 1e12) | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=6,
+ADDRESSES = st.sampled_from(["team@example.com", "pat@example.org"])
+MAIL = st.builds(
+    Mail,
+    server=st.sampled_from(["localhost", "smtp.example.com:587"]),
+    sender=ADDRESSES,
+    to=some(ADDRESSES),
+    tasks=st.dictionaries(TEXT, some(ADDRESSES), max_size=2),
+    user=maybe(st.just("env:SMTP_USER")),
+    password=maybe(st.just("env:SMTP_PASSWORD")),
 )
 SETTINGS = st.builds(
     Settings,
@@ -114,7 +119,7 @@ SETTINGS = st.builds(
     checks=some(TEXT),
     tests=some(TEXT),
     policy=POLICIES,
-    notifications=st.dictionaries(TEXT, PLAIN, max_size=3),
+    notifications=st.builds(Notifications, mail=maybe(MAIL)),
 )
 
 ENTRIES = st.builds(

@@ -14,13 +14,14 @@ import pytest
 import yaml
 
 from pullwright.cli import cli
-from runner.agents import Agent, Policy, Settings, parse_settings
+from runner.agents import Agent, Mail, Notifications, Policy, Settings, parse_settings
 from runner.decide import way_out
 from runner.task import Budget, TaskFile, parse_task
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-STRUCTS: dict[str, type[msgspec.Struct]] = {kind.__name__: kind for kind in (Agent, Budget, Policy, Settings, TaskFile)}
+KINDS = (Agent, Budget, Mail, Notifications, Policy, Settings, TaskFile)
+STRUCTS: dict[str, type[msgspec.Struct]] = {kind.__name__: kind for kind in KINDS}
 # Put together here, so that this file does not name them itself.
 REGISTRIES = ["".join(parts) for parts in (("pypi.", "org"), ("python", "hosted"), ("npmjs", "."), ("yarn", "pkg."))]
 

@@ -8,11 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from runner.agents import Agent, Policy, ReviewPolicy, Routing, Settings
+from runner.agents import Agent, Mail, Notifications, Policy, ReviewPolicy, Routing, Settings
 from runner.schemas import MEANINGS, files
 from runner.task import Budget, TaskFile
 
-STRUCTS = {struct.__name__: struct for struct in (TaskFile, Budget, Settings, Agent, Routing, Policy, ReviewPolicy)}
+STRUCTS = {
+    struct.__name__: struct
+    for struct in (TaskFile, Budget, Settings, Agent, Routing, Notifications, Mail, Policy, ReviewPolicy)
+}
 SCHEMAS = {name: json.loads(text) for name, text in files().items()}
 PARTS = {name: part for schema in SCHEMAS.values() for name, part in schema["$defs"].items()}
 

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.lifecycle import STAGES, Stage
-from runner.tools import MOST, STAGE_TOOLS, TOOLS, describe, observation_cap, offered
+from runner.tools import GROUPS, MOST, STAGE_EXTRAS, STAGE_TOOLS, TOOLS, describe, observation_cap, offered
 
-ALL = ("bash", "files", "python")
+ALL = tuple(GROUPS)
 
 
 def test_every_tool_has_a_stage_and_no_stage_more_than_five() -> None:
-    assert set().union(*STAGE_TOOLS.values()) == set(TOOLS)
+    assert set().union(*STAGE_TOOLS.values(), *STAGE_EXTRAS.values()) == set(TOOLS)
     assert all(len(names) <= MOST and "finish" in names for names in STAGE_TOOLS.values())
 
 
@@ -20,13 +20,35 @@ def test_every_tool_has_a_stage_and_no_stage_more_than_five() -> None:
 def test_an_agent_gets_no_tool_that_its_groups_do_not_name(stage: Stage, groups: list[str]) -> None:
     names = offered(stage, groups)
     assert "finish" in names and len(names) == len(set(names)) <= MOST
-    assert "bash" in groups or "bash" not in names
-    assert "files" in groups or not {"view", "search", "write", "edit"} & set(names)
+    for group, own in GROUPS.items():
+        assert group in groups or not set(own) & set(names)
+    without = set(names[:2]) - {"finish"}
+    assert not set(offered(stage, groups, without)) & without
 
 
 def test_without_a_terminal_an_agent_can_still_look_around() -> None:
     assert offered(Stage.BUILD, ("files",)) == ("search", "view", "write", "edit", "finish")
     assert "view" in offered(Stage.COMPLETE, ("files",))
+
+
+def test_what_an_agent_may_do_beside_takes_the_place_of_the_dispensable() -> None:
+    assert offered(Stage.DESIGN, ("bash", "files", "web")) == ("view", "write", "web_search", "web_fetch", "finish")
+    assert offered(Stage.BUILD, ("bash", "files", "python")) == (
+        "bash",
+        "write",
+        "python_run",
+        "python_install",
+        "finish",
+    )
+    assert offered(Stage.COMPLETE, ("bash", "files", "pdf", "mail")) == (
+        "bash",
+        "write",
+        "pdf_write",
+        "mail_send",
+        "finish",
+    )
+    assert offered(Stage.BUILD, ("bash", "files")) == STAGE_TOOLS[Stage.BUILD]
+    assert offered(Stage.BUILD, ("bash", "files", "python"), {"python_install"})[3:] == ("python_run", "finish")
 
 
 def test_a_description_is_made_of_signature_and_docstring() -> None:
@@ -39,7 +61,8 @@ def test_a_description_is_made_of_signature_and_docstring() -> None:
 
 
 def test_descriptions_are_short_and_every_parameter_is_explained() -> None:
-    for stage, names in STAGE_TOOLS.items():
+    for stage in Stage:
+        names = offered(stage, ALL)
         specs = [describe(TOOLS[name]) for name in names]
         assert all(value["description"] for spec in specs for value in spec.parameters["properties"].values())
         assert all(sum("x-body" in value for value in spec.parameters["properties"].values()) <= 1 for spec in specs), (

@@ -16,11 +16,13 @@ def make_work(
 ) -> Work:
     """A `Work` below `place`; `heard` collects what the agent says to people."""
     heard = [] if heard is None else heard
-    for name in ("src", "output", "tmp"):
+    for name in ("src", "output", "research", "venv", "tmp"):
         (place / name).mkdir(parents=True, exist_ok=True)
     mounts = (
         Mount(place / "src", "/workspace/src", writable=True),
         Mount(place / "output", "/workspace/output", writable=True),
+        Mount(place / "research", "/workspace/research", writable=True),
+        Mount(place / "venv", "/workspace/venv", writable=True),
         Mount(place / "tmp", "/tmp", writable=True),
     )
     return Work(

@@ -2,6 +2,7 @@
 
 import datetime
 import http.server
+import ipaddress
 import socket
 import ssl
 import threading
@@ -186,8 +187,9 @@ def _signed(name: str, issuer: Any, issuer_key: Any) -> tuple[Any, Any]:
 
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.2"))  # a place that no list of proxies' exceptions names
     now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
-    names = x509.SubjectAlternativeName([x509.DNSName(name), x509.DNSName("localhost")])
+    names = x509.SubjectAlternativeName([x509.DNSName(name), x509.DNSName("localhost"), address])
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer.subject if issuer else subject)
     builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
     builder = builder.not_valid_before(now - day).not_valid_after(now + day).add_extension(names, critical=False)

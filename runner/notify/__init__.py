@@ -46,6 +46,18 @@ class Delivery(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class Server(msgspec.Struct, frozen=True):
+    """Where mail goes out. `ca` is a file of certificates to believe in; empty: the system's."""
+
+    host: str
+    port: int
+    sender: str
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str = ""
+    password: str = ""
+    ca: str = ""
+
+
 def bounded(files: tuple[Attachment, ...]) -> tuple[tuple[Attachment, ...], tuple[str, ...]]:
     """The attachments that fit, and the names of those that do not. Pure."""
     taken: list[Attachment] = []

@@ -38,10 +38,14 @@ class Outbox:
         for id in known:
             self._path("sent", id).touch()
 
+    def knows(self, id: str) -> bool:
+        """Whether there ever was a letter of this id."""
+        return any(self._path(place, id).exists() for place in PLACES)
+
     def put(self, letter: Letter) -> bool:
         """Keep a letter until it is sent; False for one that was put before, whatever became of it."""
         self.begin(())
-        if any(self._path(place, letter.id).exists() for place in PLACES):
+        if self.knows(letter.id):
             return False
         self._write("out", letter)
         return True

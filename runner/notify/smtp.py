@@ -7,25 +7,10 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate
 from mimetypes import guess_type
-from typing import Literal
 
-import msgspec
-
-from runner.notify import Delivery, Letter
+from runner.notify import Delivery, Letter, Server
 
 SECONDS = 30.0
-
-
-class Server(msgspec.Struct, frozen=True):
-    """Where mail goes out. `ca` is a file of certificates to believe in; empty: the system's."""
-
-    host: str
-    port: int
-    sender: str
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    user: str = ""
-    password: str = ""
-    ca: str = ""
 
 
 def deliver(server: Server, letter: Letter) -> Delivery:

@@ -1,18 +1,24 @@
 """What an agent can do. One file a tool; a tool is a function whose signature and docstring are its schema."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from runner.lifecycle import Stage
 from runner.tools.ask import ask
 from runner.tools.bash import bash
 from runner.tools.edit import edit
 from runner.tools.finish import finish
+from runner.tools.mail_send import mail_send
 from runner.tools.note import note
+from runner.tools.pdf_write import pdf_write
 from runner.tools.progress import progress
+from runner.tools.python_install import python_install
+from runner.tools.python_run import python_run
 from runner.tools.schema import bind, describe
 from runner.tools.search import search
 from runner.tools.view import view
-from runner.tools.work import Answer, Ask, Body, Finish, Journal, Observation, Tool, Work, observation_cap
+from runner.tools.web_fetch import web_fetch
+from runner.tools.web_search import web_search
+from runner.tools.work import Answer, Ask, Body, Finish, Journal, Observation, Reach, Tool, Work, observation_cap
 from runner.tools.write import write
 
 TOOLS: dict[str, Callable[..., Answer]] = {
@@ -21,6 +27,12 @@ TOOLS: dict[str, Callable[..., Answer]] = {
     "search": search,
     "write": write,
     "edit": edit,
+    "python_run": python_run,
+    "python_install": python_install,
+    "web_search": web_search,
+    "web_fetch": web_fetch,
+    "pdf_write": pdf_write,
+    "mail_send": mail_send,
     "progress": progress,
     "note": note,
     "ask": ask,
@@ -38,20 +50,46 @@ STAGE_TOOLS: dict[Stage, tuple[str, ...]] = {
     Stage.COMPLETE: ("bash", "write", "progress", "note", "finish"),
 }
 
-GROUPS: dict[str, tuple[str, ...]] = {"bash": ("bash",), "files": ("view", "search", "write", "edit")}
+STAGE_EXTRAS: dict[Stage, tuple[str, ...]] = {
+    Stage.DESIGN: ("web_search", "web_fetch"),
+    Stage.BUILD: ("python_run", "python_install", "web_fetch", "pdf_write"),
+    Stage.TEST: ("python_run", "python_install"),
+    Stage.REVIEW: ("python_run", "web_fetch"),
+    Stage.COMPLETE: ("pdf_write", "mail_send", "python_run"),
+}
+"""What an agent is offered beside that where its `tools:` name it: the first two, in place of what is dispensable."""
+
+MOST_EXTRAS = 2
+DISPENSABLE = ("progress", "note", "search", "ask", "edit", "view", "bash")
+"""What gives way first when there are more than five: a terminal does most of it too."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "bash": ("bash",),
+    "files": ("view", "search", "write", "edit"),
+    "python": ("python_run", "python_install"),
+    "web": ("web_search", "web_fetch"),
+    "pdf": ("pdf_write",),
+    "mail": ("mail_send",),
+}
 """The words of an agent's `tools:` that name tools which it otherwise lacks; the rest belongs to every agent."""
 
 
-def offered(stage: Stage, groups: Iterable[str]) -> tuple[str, ...]:
-    """The names of the tools that an agent with these `tools:` gets in a stage. Pure.
+def offered(stage: Stage, groups: Iterable[str], without: Container[str] = ()) -> tuple[str, ...]:
+    """The names of the tools that an agent with these `tools:` gets in a stage, but those in `without`. Pure.
 
     Without `bash` an agent still has to look around: the reading tools take its place.
     """
     allowed = {name for group in groups for name in GROUPS.get(group, ())}
     granted = allowed | (TOOLS.keys() - {name for names in GROUPS.values() for name in names})
+    granted -= {name for name in granted if name in without}
+    extras = [name for name in STAGE_EXTRAS[stage] if name in granted][:MOST_EXTRAS]
     chosen = [name for name in STAGE_TOOLS[stage] if name in granted]
     spare = [] if "bash" in granted else [name for name in ("view", "search") if name in granted - set(chosen)]
-    return (*spare[: MOST - len(chosen)], *chosen)
+    base = [*spare[: MOST - len(chosen)], *chosen]
+    for name in DISPENSABLE:
+        if len(base) + len(extras) > MOST and name in base:
+            base.remove(name)
+    return (*base[:-1], *extras, base[-1])
 
 
 def toolbox(names: Iterable[str], work: Work) -> dict[str, Tool]:
@@ -61,6 +99,7 @@ def toolbox(names: Iterable[str], work: Work) -> dict[str, Tool]:
 
 __all__ = [
     "MOST",
+    "STAGE_EXTRAS",
     "STAGE_TOOLS",
     "TOOLS",
     "Answer",
@@ -69,6 +108,7 @@ __all__ = [
     "Finish",
     "Journal",
     "Observation",
+    "Reach",
     "Tool",
     "Work",
     "describe",

@@ -52,6 +52,11 @@ def bash(work: Work, command: str, timeout: Annotated[int, Meta(ge=1)] = 120) ->
         )
     )
     require_started(result)
+    return outcome(work, result, seconds)
+
+
+def outcome(work: Work, result: Result, seconds: float) -> Observation:
+    """What a model is shown of a command that had so many seconds: how it ended, and its output within bounds."""
     return Observation(f"{_ending(result, seconds)}\n{_output(work, result)}".strip(), result.exit)
 
 

@@ -25,7 +25,7 @@ def ask_inside(work: Work, do: str, path: str, **more: Any) -> Any:
             argv=("python3", "-I", "-S", "-W", "ignore", "-c", script()),
             mounts=work.mounts,
             stdin=json.dumps(request).encode("ascii"),
-            limits=Limits(seconds=SECONDS, output=4 << 20, memory=work.limits.memory, disk=work.limits.disk),
+            limits=Limits(seconds=SECONDS, output=16 << 20, memory=work.limits.memory, disk=work.limits.disk),
         )
     )
     return _answer(result)

@@ -4,6 +4,7 @@ It is handed to the sandbox's own `python3 -I -S -c`, so it uses the standard li
 it. The answer is `{"ok": …}`, or `{"refused": sentence}` for the model to read.
 """
 
+import base64
 import contextlib
 import itertools
 import json
@@ -162,6 +163,37 @@ def log(path: str, name: str, content: str) -> str:
     return name
 
 
+def put(path: str, name: str, data: str) -> str:
+    """Put bytes (in base64) in place of a file, whole or not at all."""
+    place = Path(path).resolve()
+    if place.is_dir():
+        raise Refused(f"{name} is a folder.")
+    replace(place, base64.b64decode(data))
+    return f"Wrote {name}."
+
+
+def take(path: str, name: str, most: int) -> str:
+    """A regular file's bytes in base64."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise Refused(f"{name} cannot be read: {error.strerror}. {neighbours(path)}".strip()) from None
+    with open(handle, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+            raise Refused(f"{name} is not a file of at most {most} bytes.")
+        return base64.b64encode(file.read(most)).decode()
+
+
+def append(path: str, name: str, content: str) -> str:
+    """Add lines to a text, if it does not hold them yet."""
+    place = Path(path)
+    there = place.read_text("utf-8", "replace") if place.is_file() else ""
+    if content not in there:
+        replace(place, (there + content).encode("utf-8"))
+    return name
+
+
 def replace(place: Path, data: bytes) -> None:
     """Write beside the file, then rename over it, so that nobody ever sees half of it. The mode bits stay."""
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -200,6 +232,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         "load": load,
         "write": write,
         "log": log,
+        "put": put,
+        "take": take,
+        "append": append,
     }
     operation = operations[request.pop("do")]
     try:

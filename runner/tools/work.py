@@ -1,12 +1,15 @@
 """What a tool may touch, and what it answers."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from runner.models import ToolSpec
+from runner.notify import Attachment
 from runner.sandbox import Limits, Mount, Network, Sandbox
+from runner.web import Web
 
 SRC = "/workspace/src"
 
@@ -19,6 +22,18 @@ class Journal(msgspec.Struct, frozen=True):
 
     progress: Callable[[int], None]
     note: Callable[[str], None]
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """What the runner does for an agent outside of the sandbox. None: not allowed here.
+
+    `wheels` is this host's folder of packages, read-only to commands. `mail` takes subject, text and attachments, and
+    returns a sentence; to whom it goes is not the agent's to say.
+    """
+
+    web: Web | None = None
+    wheels: Path | None = None
+    mail: Callable[[str, str, tuple[Attachment, ...]], str] | None = None
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -37,6 +52,7 @@ class Work(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     network: Network = "none"
     cap: int = 3584
+    reach: Reach = Reach()
 
 
 class Observation(msgspec.Struct, frozen=True):
