@@ -43,7 +43,7 @@ class Row(NamedTuple):
 def row(step: Step, lines: Sequence[LiveStep], at: datetime, hub: Hub, base: str) -> Row:
     """A task's row at the moment `at`. `lines` are the live lines of its open stage, oldest first."""
     state, said = step.state, standing.words(step, hub, base)
-    _, tokens, cost = spent(state)
+    _, tokens, cost, _ = spent(state)
     opened = state.open
     entry = opened.entry if opened else None
     shown = Row(

@@ -1,6 +1,7 @@
 """What to do next for one task. Pure: `TaskState` + settings + crew → `Action`. Start reading at `decide`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -9,6 +10,7 @@ from runner.assign import NoAgent, assign
 from runner.commands import Command, unheard
 from runner.lifecycle import Stage
 from runner.policy import Deny, may_merge
+from runner.record import Entry
 from runner.state import OpenStage, TaskState
 from runner.task import Budget
 
@@ -106,7 +108,11 @@ def way_out(task: str, reason: str) -> str:
         "rejected": f"pullwright retry {task}",
         "reverted": f"pullwright retry {task}",
         "needs input": f'pullwright answer {task} "…"',
-        "budget": f"give the task a larger budget in its file, then pullwright retry {task}",
+        "budget": f"pullwright set-budget {task} --steps … | --tokens … | --cost … | --minutes …",
+        "foreign branch": "delete or rename that branch",
+        "duplicate id": "rename one of the two files",
+        "unreadable record": "put the record back as the commit before had it",
+        "no credit": f'add credits, then pullwright answer {task} "…"',
         "withdrawn": "put the label on the issue again: what it says then counts",
         "task changed": f"pullwright resume {task} keeps the old text, pullwright retry {task} takes the new",
         "task removed": f"put the file back, or pullwright cancel {task}",
@@ -249,17 +255,39 @@ def _budget(state: TaskState) -> Budget:
 
 def _spent(state: TaskState, budget: Budget) -> bool:
     """Whether the task has used up what it may."""
-    steps, tokens, cost = spent(state)
-    pairs = ((budget.steps, steps), (budget.tokens, tokens), (budget.cost, cost))
-    return any(most is not None and used >= most for most, used in pairs)
+    return any(bound is not None and used >= bound for used, bound in zip(spent(state), bounds(budget), strict=True))
 
 
-def spent(state: TaskState) -> tuple[int, int, float]:
-    """Steps, tokens and dollars that a task's attempts have used so far."""
+class Spent(NamedTuple):
+    """What a task's attempts have used so far: replies, tokens, US dollars, minutes of agents' work."""
+
+    steps: int
+    tokens: int
+    cost: float
+    minutes: float
+
+
+def bounds(budget: Budget) -> tuple[float | None, ...]:
+    """A budget's bounds in the order of `Spent`."""
+    return budget.steps, budget.tokens, budget.cost, budget.minutes
+
+
+def spent(state: TaskState) -> Spent:
+    """What a task has used so far, over all stages and attempts."""
     record = state.record
     past = [attempt.entry for attempt in record.attempts] if record else []
     present = dict(record.stages) if record else {}
     if state.open is not None:
         present[state.open.ref.stage] = state.open.entry
-    entries = [*past, *present.values()]
-    return sum(e.steps for e in entries), sum(e.tokens for e in entries), sum(e.cost for e in entries)
+    return used_by([*past, *present.values()])
+
+
+def used_by(entries: Iterable[Entry]) -> Spent:
+    """What these attempts have used together."""
+    entries = tuple(entries)
+    return Spent(
+        sum(entry.steps for entry in entries),
+        sum(entry.tokens for entry in entries),
+        sum(entry.cost for entry in entries),
+        sum(entry.seconds for entry in entries) / 60,
+    )

@@ -140,4 +140,4 @@ def recall(lease: Lease, turns: list[Ran], before: int) -> None:
 def count(lease: Lease, trajectory: Trajectory) -> None:
     """Carry what the attempt has used so far into its entry."""
     totals = trajectory.totals
-    lease.change(steps=totals.steps, tokens=totals.tokens, cost=round(totals.cost, 6))
+    lease.change(steps=totals.steps, tokens=totals.tokens, cost=round(totals.cost, 6), seconds=round(totals.seconds, 1))

@@ -61,7 +61,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One attempt at one stage.
 
     `claim` is a UUID made by whoever took the stage; `base` the base commit last merged in; `gated` the commit that
-    the gates saw. Times are ISO 8601 in UTC, `cost` in US dollars; `reworks` counts the rework claims of this agent.
+    the gates saw. Times are ISO 8601 in UTC, `cost` in US dollars, `seconds` those that the agent worked; `reworks`
+    counts the rework claims of this agent.
     """
 
     state: State
@@ -79,6 +80,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: int = 0
     tokens: int = 0
     cost: float = 0.0
+    seconds: float = 0.0
     reworks: int = 0
     hold: Hold | None = None
 

@@ -1,7 +1,7 @@
 """One stage on its branch: workspace, prompt, loop, gates, publish. Start reading at `work`."""
 
 from runner import briefing, checks, git, hooks, live, outgoing, prompting, publish
-from runner.decide import spent
+from runner.decide import Spent, bounds, used_by
 from runner.errors import ToolError, UserError
 from runner.lease import Lease
 from runner.loop import Asked, Bounds, Exhausted, Failed, Finished, Outcome, Stopped, converse
@@ -133,17 +133,23 @@ def _tool_work(lease: Lease, space: Workspace, context: int) -> Work:
 def _bounds(lease: Lease, state: TaskState, trajectory: Trajectory, context: int) -> Bounds:
     """The agent's limits for one run, and what is left of the task's budget, whichever is less."""
     agent, used, budget = lease.agent, trajectory.totals, _budget(state)
-    steps, tokens, cost = spent(state)
-    elsewhere = (steps - lease.entry.steps, tokens - lease.entry.tokens, cost - lease.entry.cost)
-    most = used.steps + agent.steps
+    steps, tokens, cost, minutes = _elsewhere(lease)
+    most, longest = used.steps + agent.steps, used.seconds + 60 * agent.minutes
     return Bounds(
-        steps=most if budget.steps is None else max(1, min(most, budget.steps - elsewhere[0])),
-        tokens=None if budget.tokens is None else max(1, budget.tokens - elsewhere[1]),
-        cost=None if budget.cost is None else max(0.0, budget.cost - elsewhere[2]),
-        seconds=used.seconds + 60 * min(agent.minutes, budget.minutes or agent.minutes),
+        steps=most if budget.steps is None else max(1, min(most, budget.steps - steps)),
+        tokens=None if budget.tokens is None else max(1, budget.tokens - tokens),
+        cost=None if budget.cost is None else max(0.0, budget.cost - cost),
+        seconds=longest if budget.minutes is None else max(0.0, min(longest, 60 * (budget.minutes - minutes))),
         context=context,
         max_output=agent.max_output,
     )
+
+
+def _elsewhere(lease: Lease) -> Spent:
+    """What the task has used besides this attempt."""
+    record = lease.history.record
+    others = [entry for stage, entry in record.stages.items() if stage is not lease.ref.stage]
+    return used_by([*others, *(past.entry for past in record.attempts)])
 
 
 def _budget(state: TaskState) -> Budget:
@@ -166,7 +172,7 @@ def _conclude(lease: Lease, state: TaskState, place: Place, outcome: Outcome) ->
             return publish.judge(lease, tree, summary, said)
         case Asked(question):
             return publish.hold(lease, place.space, f"needs input: {question}", "input", said)
-        case Exhausted(limit) if _is_budget(state, limit):
+        case Exhausted(limit) if _is_budget(lease, state, limit):
             return publish.hold(lease, place.space, f"budget: {limit} used up", "budget", said)
         case Exhausted(limit):
             return publish.hold(lease, place.space, f"limit: {limit} of one run used up", "failure", said)
@@ -176,7 +182,7 @@ def _conclude(lease: Lease, state: TaskState, place: Place, outcome: Outcome) ->
                 lost.reason if lost else reason, "run it again when the endpoint answers: it goes on from here"
             )
         case Failed(reason, "payment"):
-            return publish.hold(lease, place.space, f"budget: {reason}", "budget", said)
+            return publish.hold(lease, place.space, f"no credit: {reason}", "input", said)
         case Failed(reason, _):
             return publish.hold(lease, place.space, f"agent failed: {reason}", "failure", said)
         case Stopped(reason):
@@ -184,9 +190,8 @@ def _conclude(lease: Lease, state: TaskState, place: Place, outcome: Outcome) ->
             return lost.reason if lost else f"{lease.ref.stage} stopped: {reason}"
 
 
-def _is_budget(state: TaskState, limit: str) -> bool:
+def _is_budget(lease: Lease, state: TaskState, limit: str) -> bool:
     """Whether it was the task's budget that ended the run, and not the agent's limit of one run."""
-    budget = _budget(state)
-    return {"steps": budget.steps, "tokens": budget.tokens, "cost": budget.cost, "seconds": budget.minutes}[
-        limit
-    ] is not None
+    at = ("steps", "tokens", "cost", "seconds").index(limit)
+    bound = bounds(_budget(state))[at]
+    return bound is not None and _elsewhere(lease)[at] + used_by([lease.entry])[at] >= bound

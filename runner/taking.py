@@ -74,7 +74,8 @@ def reclaim(
     reworks = old.reworks + 1 if counts and agent.name == old.agent else 0 if agent.name != old.agent else old.reworks
     entry = msgspec.structs.replace(
         _entry(host, agent, stage.ref.attempt, ground),
-        started=old.started, steps=old.steps, tokens=old.tokens, cost=old.cost, progress=old.progress, reworks=reworks,
+        started=old.started, steps=old.steps, tokens=old.tokens, cost=old.cost, seconds=old.seconds,
+        progress=min(old.progress, 99), reworks=reworks,
         gated=(old.gated or stage.head) if gates_only else None,
     )  # fmt: skip
     before = kept(host.repo, stage.head, state.task.id)

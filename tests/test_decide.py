@@ -26,7 +26,7 @@ from runner.lifecycle import STAGES, Stage, StageRef, stage_branch
 from runner.record import Entry, Gate, HoldKind, State
 from runner.record import Hold as Held
 from runner.state import Change, OpenStage, TaskState
-from runner.task import Task, TaskFile
+from runner.task import Budget, Task, TaskFile
 
 UUID = "00000000-0000-4000-8000-000000000000"
 GREEN = tuple(Gate(name, "true", 0, 0.1) for name in ("checks", "stages", "base"))
@@ -50,7 +50,7 @@ def opened(state: TaskState, agent: str = "gemma", entry: State = "working", **f
     assert stage is not None
     attempt = max(1, state.attempts)
     entry_ = Entry(entry, attempt, agent, "m", UUID, "host", "b" * 40, "2026-01-01T00:00:00Z", gates=GREEN)
-    own = {name: fields.pop(name) for name in ("hold", "reworks", "gates") if name in fields}
+    own = {name: fields.pop(name) for name in ("hold", "reworks", "gates", "seconds") if name in fields}
     change = Change(("a.py",), (), True, True) if entry == "ready" else None
     ref = StageRef("fix", stage, attempt)
     branch = OpenStage(
@@ -293,3 +293,10 @@ def test_no_sequence_of_outcomes_loses_a_stage_or_runs_a_finished_one(
             break
         play.take(action, outcome)
     assert tuple(play.merged) == stages
+
+
+def test_minutes_of_work_count_against_the_budget_like_steps_and_tokens() -> None:
+    used_up = Held("budget: seconds used up", "2026-01-01T00:00:00Z", "budget")
+    for minutes, expected in ((2.0, Hold), (3.0, Rework)):
+        state = opened(fresh(budget=Budget(minutes=minutes)), entry="held", hold=used_up, seconds=120.0)
+        assert isinstance(decide(state, settings(), Crew()), expected)
