@@ -98,6 +98,11 @@ POLICIES = st.builds(
     trajectories=st.sampled_from(["remote", "local"]),
     identities=some(WHOLE),
 )
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**14), 10**14) | st.floats(-1e12, 1e12) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
 ADDRESSES = st.sampled_from(["team@example.com", "pat@example.org"])
 MAIL = st.builds(
     Mail,

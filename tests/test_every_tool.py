@@ -125,7 +125,7 @@ def test_an_agent_uses_every_tool(tmp_path: Path, person: Path, monkeypatch: pyt
 
 def shows_the_plot(data: bytes) -> None:
     """Turn the PDF into a picture and look at it: the words are dark, and a large part of the plot's red is there."""
-    import pypdfium2
+    import pypdfium2  # type: ignore[import-untyped]
 
     document = pypdfium2.PdfDocument(data)
     pages = [document[number].render(scale=1).to_pil().convert("RGB") for number in range(len(document))]
