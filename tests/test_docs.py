@@ -123,7 +123,7 @@ def test_messages_name_only_commands_that_exist() -> None:
         (str(path.relative_to(ROOT)), match)
         for path in files
         for text in spoken(path.read_text())
-        for match in re.findall(r"(?<![\w/-])pullwright ((?:task )?[a-z]+)\b", text)
+        for match in re.findall(r"(?<![\w/-])pullwright ((?:task )?[a-z]+(?:-[a-z]+)*)\b", text)
         if leaf(match.split())[1] is None
     }
     assert sorted(wrong) == []
