@@ -38,7 +38,7 @@ RECORDED = ROOT / "bench" / "recorded"
 PAGE = ROOT / "docs" / "small-models.md"
 MARKS = "<!-- made by make bench-models -->", "<!-- end -->"
 WEIGHTS = (SMOLLM2, GEMMA)
-CONTEXT, OUTPUT, STEPS = 4096, 240, 8
+CONTEXT, STEPS = 4096, 8
 NAMES = ("bash", "view", "write", "edit", "finish")
 FILES = {
     "temp.py": "a function that turns Celsius into Fahrenheit",
@@ -88,13 +88,13 @@ def record(weights: Weights, turns: int) -> None:
     """Play every way until it has so many turns, and ask for the files; everything that was said is kept."""
     RECORDED.mkdir(exist_ok=True)
     with llama_server(CONTEXT, weights) as address:
-        model = OpenAI(weights.name, f"{address}/v1", CONTEXT, OUTPUT)
+        model = OpenAI(weights.name, f"{address}/v1", CONTEXT, weights.output)
         for way in WAYS:
-            kept = played(Free(model) if way == "json-free" else model, way.partition("-")[0], turns)
+            kept = played(Free(model) if way == "json-free" else model, way.partition("-")[0], turns, weights.output)
             (RECORDED / f"{slug(weights)}.{way}.jsonl").write_bytes(kept)
             print(weights.name, way, len(kept), "bytes", flush=True)
         texts = [
-            {"carrier": carrier, "path": path, "text": ask(model, path)}
+            {"carrier": carrier, "path": path, "text": ask(model, path, weights.output)}
             for carrier, ask in (("fence", fenced), ("string", inside))
             for path in FILES
         ]
@@ -102,18 +102,18 @@ def record(weights: Weights, turns: int) -> None:
     (RECORDED / f"{slug(weights)}.bodies.jsonl").write_text(lines)
 
 
-def played(model: Model, protocol: str, turns: int) -> bytes:
+def played(model: Model, protocol: str, turns: int, output: int) -> bytes:
     """The trajectories of as many tasks as have so many turns together."""
     kept, number = b"", 0
     while count(entries(kept, "")) < turns:
         path, wanted = list(FILES.items())[number % len(FILES)]
         with tempfile.TemporaryDirectory() as place:
-            kept += one(model, protocol, Path(place), path, f"Write {path}: {wanted}.")
+            kept += one(model, protocol, Path(place), path, f"Write {path}: {wanted}.", output)
         number += 1
     return kept
 
 
-def one(model: Model, protocol: str, place: Path, path: str, text: str) -> bytes:
+def one(model: Model, protocol: str, place: Path, path: str, text: str, output: int) -> bytes:
     """One task in the real loop, with the real tools; its trajectory."""
     work = make_work(place / "work", cap=observation_cap(CONTEXT))
     for name, content in PROJECT.items():
@@ -135,7 +135,7 @@ def one(model: Model, protocol: str, place: Path, path: str, text: str) -> bytes
             toolbox(NAMES, work),
             trajectory,
             opening,
-            Bounds(steps=STEPS, seconds=None, context=CONTEXT, max_output=OUTPUT),
+            Bounds(steps=STEPS, seconds=None, context=CONTEXT, max_output=output),
             before_step=tuple,
             after_step=lambda tool: None,
             seeds=prompting.seeds({"design.md": "## Files to touch\n- main.py\n"}, task),
@@ -143,24 +143,24 @@ def one(model: Model, protocol: str, place: Path, path: str, text: str) -> bytes
     return (place / "trajectory.jsonl").read_bytes()
 
 
-def fenced(model: Model, path: str) -> str | None:
+def fenced(model: Model, path: str, output: int) -> str | None:
     """The text of a file as the runner asks for it."""
     protocol, tools = PROTOCOLS["json"], tuple(describe(TOOLS[name]) for name in NAMES)
     messages = (Message("system", "You are a careful programmer."), Message("user", f"Write {path}: {FILES[path]}."))
     action = {"thought": "I write it.", "tool": "write", "arguments": {"path": path}}
     read: Read = protocol.read(Reply(json.dumps(action)), tools)
     while isinstance(read, NeedBody):
-        asked = protocol.body_request(messages, tools, read, max_tokens=OUTPUT, temperature=0.1, turn=0)
+        asked = protocol.body_request(messages, tools, read, max_tokens=output, temperature=0.1, turn=0)
         read = protocol.read_body(model.reply(asked), read)
     return str(read.call.arguments["content"]) if isinstance(read, Act) else None
 
 
-def inside(model: Model, path: str) -> str | None:
+def inside(model: Model, path: str, output: int) -> str | None:
     """The text of a file as a string under a schema, which the runner never asks for."""
     shape = {"path": {"const": path}, "content": {"type": "string"}}
     schema = {"type": "object", "properties": shape, "required": list(shape), "additionalProperties": False}
     question = f"Write {path}: {FILES[path]}. Reply with JSON: path and content, the complete new text of the file."
-    reply = model.reply(Request((Message("user", question),), schema=schema, max_tokens=OUTPUT))
+    reply = model.reply(Request((Message("user", question),), schema=schema, max_tokens=output))
     try:
         return str(json.loads(reply.text)["content"])
     except (ValueError, KeyError):

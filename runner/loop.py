@@ -143,7 +143,12 @@ class _Talk:
     def _within_window(self) -> Failed | None:
         if self.conversation.make_room():
             return None
-        return Failed(f"the task does not fit into a window of {self.bounds.context} tokens", "window")
+        need = self.conversation.window.tokens(self.conversation.size) + self.conversation.window.output
+        return Failed(
+            f"the task does not fit into a window of {self.bounds.context} tokens, it needs some {need}: "
+            "raise `context` of the agent in agents.yaml, or give it to another agent",
+            "window",
+        )
 
     def _ask(self) -> Failed | None:
         how = manner(self.trajectory.recent, tuple(self.tools))

@@ -8,6 +8,7 @@ from typing import Any
 from runner.errors import ToolError
 from runner.loop import Bounds, Outcome, Said, Stopped, converse
 from runner.models import Abilities, Message, ModelError, Reply, Request, ToolCall, ToolSpec
+from runner.models import Model as Speaker
 from runner.protocols import Act
 from runner.tools import Answer, Ask, Finish, Observation, Tool
 from runner.trajectory import Trajectory
@@ -108,7 +109,7 @@ def _tool(name: str, function: Callable[..., Answer], *parameters: str) -> Tool:
 
 def run(
     path: Path,
-    replies: Replies | Model,
+    replies: Replies | Model | Speaker,
     *,
     desk: Desk | None = None,
     protocol: str = "native",
@@ -121,7 +122,7 @@ def run(
     opening: tuple[Message, ...] = OPENING,
 ) -> tuple[Outcome, Model]:
     """One run of the conversation at `path`; the model tells what it was asked."""
-    model = replies if isinstance(replies, Model) else Model(replies)
+    model = replies if hasattr(replies, "reply") else Model(replies)
     with Trajectory.open(path) as trajectory:
         outcome = converse(
             model,

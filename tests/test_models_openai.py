@@ -219,20 +219,16 @@ def test_a_budget_of_requests_in_flight_frees_itself_and_credits_do_not():
         model(server, pauses).reply(ASK)
     assert pauses == [2.0]
     credits = error(402, "Insufficient credits", headers={"Retry-After": "2"})
-    with ScriptedOpenAI([credits]) as server, pytest.raises(UserError, match="OPENROUTER_API_KEY"):
-        model(server).reply(ASK)
+    assert (fault(credits).kind, fault(credits).retryable) == ("payment", False)
 
 
 @pytest.mark.parametrize(
     ("answer", "remedy"),
     [
         (error(401, f"No auth credentials found for {KEY}"), "OPENROUTER_API_KEY to a valid key"),
-        (error(402, "Insufficient credits"), "Add credits"),
         (error(403, "Blocked by guardrail"), "OPENROUTER_API_KEY"),
         (error(404, "No endpoints found for qwen/qwen3-32b"), "`model`"),
         (error(400, "no", metadata={"error_type": "authentication"}), "OPENROUTER_API_KEY to a valid key"),
-        (error(429, "You exceeded your quota", type="insufficient_quota"), "Add credits"),
-        (as_json({"error": broken(402, "Insufficient credits")}), "Add credits"),
         (events(delta("x"), {"error": broken(401, "expired"), "choices": []}), "valid key"),
     ],
 )
@@ -242,6 +238,22 @@ def test_what_only_a_person_can_mend_names_the_key_and_never_tells_it(answer, re
     assert remedy in caught.value.remedy
     assert KEY not in str(caught.value)
     assert len(server.chats) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(402, f"Insufficient credits for {KEY}"),
+        error(429, "You exceeded your quota", type="insufficient_quota"),
+        as_json({"error": broken(402, "Insufficient credits")}),
+        events(delta("x"), {"error": broken(402, "Insufficient credits"), "choices": []}),
+    ],
+)
+def test_credits_that_are_used_up_are_told_with_the_keys_name(answer):
+    found = fault(answer)
+    assert found.kind == "payment" and not found.retryable
+    assert "Add credits, or raise the limit of the key in OPENROUTER_API_KEY." in str(found)
+    assert KEY not in str(found)
 
 
 @pytest.mark.parametrize(

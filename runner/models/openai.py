@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from runner.errors import UserError
 from runner.models import Abilities, ModelError, Reply, Request
 from runner.models.openai_client import connect, events, faults
-from runner.models.openai_failures import Fault, Server, failure
+from runner.models.openai_failures import Fault, Server, credit, failure
 from runner.models.openai_listing import abilities
 from runner.models.openai_wire import chat_body, fold, openrouter_body
 from runner.models.retry import PATIENCE, Patience, persist
@@ -68,6 +68,8 @@ class OpenAI:
                 self._check_credit()
             listed = self._listed()
         except ModelError as error:
+            if error.kind == "payment":
+                raise UserError(f"{self._where} cannot be used: its key has no credit", credit(self._where)) from error
             remedy = f"Start the server at {self._where.endpoint}, or correct `endpoint` of the agent in agents.yaml."
             raise UserError(f"{self._where} cannot be used: {error}", remedy) from error
         if listed is None:

