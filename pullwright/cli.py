@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from pullwright.spoken import fit
 from runner.errors import UserError
 
 VERSION = "0.1.0"
@@ -399,12 +400,13 @@ def _guarded(call: Callable[[], Any]) -> int:
         sys.stderr.close()  # else Python complains about the closed pipe once more when it ends
         return 0
     except UserError as error:
-        click.echo(f"pullwright: {error}", err=True)
+        click.echo(fit(f"pullwright: {error}"), err=True)
         return 1
     except Exception as error:
         from pullwright.report_bug import write_report
 
         report = write_report(error, VERSION)
-        click.echo(f"pullwright: this is our fault: {error}\n  → please report it with what is in {report}", err=True)
+        words = f"pullwright: this is our fault: {error}\n  → please report it with what is in {report}"
+        click.echo(fit(words), err=True)
         return 3
     return answer if isinstance(answer, int) else 0  # click returns the status of --help and of commands that give one

@@ -7,11 +7,13 @@ import tempfile
 import traceback
 from pathlib import Path
 
+from pullwright.spoken import clean
+
 
 def write_report(error: BaseException, version: str) -> Path:
     """Write the report of `error` in our `version` to a new file and return its path.
 
-    The command's arguments are named; the environment, where keys are kept, is not.
+    The command's arguments are named, without secrets; the environment, where keys are kept, is not.
     """
     lines = [
         "# Pullwright: an unexpected error",
@@ -25,7 +27,7 @@ def write_report(error: BaseException, version: str) -> Path:
     ]
     handle = tempfile.NamedTemporaryFile("w", prefix="pullwright-error-", suffix=".md", delete=False)  # noqa: SIM115
     with handle as file:
-        file.write("\n".join(lines) + "\n")
+        file.write(clean("\n".join(lines)) + "\n")
     return Path(handle.name)
 
 

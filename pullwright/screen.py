@@ -6,6 +6,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TextIO
 
+from runner.characters import calm
 from runner.decide import Claim, Escalate, Hold, Merge, Propose, Resume, Rework
 from runner.lifecycle import STAGES
 from runner.wording import one_line
@@ -72,6 +73,7 @@ class Screen:
         time.sleep(seconds)
 
     def _print(self, line: str, style: str) -> None:
+        line = calm(line)
         if self.status is None:
             self.out.write(line + "\n")
             self.out.flush()

@@ -20,6 +20,19 @@ def shown(text: str, most: int = 60) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+_ORDER = re.compile(r"^([\s\ufeff\u200b]*):(?=:)", re.MULTILINE)
+
+
+def calm(text: str) -> str:
+    """`text` for a terminal or the log of a job, which takes neither colours nor orders from it.
+
+    What steers a terminal is shown as an escape. A line that begins with `::` (white space before it is passed over) or
+    holds `##[` anywhere would be a workflow command: github.com/actions/runner, ActionCommand.cs.
+    """
+    seen = _CONTROL.sub(lambda match: match[0] if match[0] in "\n\t" else f"\\u{ord(match[0]):04x}", text)
+    return _ORDER.sub(r"\1: ", seen).replace("##[", "## [")
+
+
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 

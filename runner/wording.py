@@ -23,9 +23,9 @@ _COMMAND = re.compile(r"(?<!\S)/(?=pullwright\b)", re.I)
 
 
 def inert(text: str) -> str:
-    """`text` that neither mentions anybody, nor closes or links an issue, nor commands us: also in a commit message,
-    where GitHub looks for all of that when it comes to the default branch."""
-    text = _CLOSING.sub(r"\1\2 – ", text)
+    """`text` that neither mentions anybody, nor closes or links an issue, nor commands us or a log: also in a
+    commit message, where GitHub looks for all of that when it comes to the default branch."""
+    text = _CLOSING.sub(r"\1\2 – ", text).replace("##[", "## [")
     return _COMMAND.sub("/ ", _NUMBER.sub(r"\1 ", _MENTION.sub("@ ", text)))
 
 

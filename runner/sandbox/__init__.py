@@ -27,6 +27,7 @@ class Limits(msgspec.Struct, frozen=True):
     open_files: int = 1024
     output: int = 1 << 20
     disk: int = 4 << 30
+    files: int = 500_000
 
 
 class Command(msgspec.Struct, frozen=True):

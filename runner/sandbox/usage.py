@@ -71,9 +71,9 @@ class Disk:
 
     def __init__(self, folders: Sequence[Path], limits: Limits, floor: int) -> None:
         self._folders = [str(folder) for folder in folders]
-        self._limit, self._floor = limits.disk, floor
+        self._limit, self._most_files, self._floor = limits.disk, limits.files, floor
         self._next = time.monotonic() + _PERIOD
-        self._used_before = self._used()
+        self._used_before, self._files_before = self._used(), self._files()
 
     def scarce(self) -> bool:
         """Whether a file system is nearly full."""
@@ -86,26 +86,41 @@ class Disk:
         return False
 
     def exceeded(self, *, final: bool = False) -> bool:
-        """Whether the folders hold more than the limit; looks at most once in a while, and once more when `final`."""
+        """Whether the folders hold more bytes or files than the limits.
+
+        Looks at most once in a while, and once more when `final`.
+        """
         now = time.monotonic()
-        if now < self._next and not (final and self._growth() > 1 << 20):
+        if now < self._next and not (final and (self._growth() > 1 << 20 or self._files() - self._files_before > 1000)):
             return False
-        used = self._measure()
+        exceeded = self._measure() > self._limit or self._count() > self._most_files
         self._next = time.monotonic() + max(_PERIOD, 20 * (time.monotonic() - now))
-        return used > self._limit
+        return exceeded
 
     def _used(self) -> int:
         return sum((f.f_blocks - f.f_bfree) * f.f_frsize for f in map(os.statvfs, self._folders[:1]))
+
+    def _files(self) -> int:
+        return sum(found.f_files - found.f_ffree for found in map(os.statvfs, self._folders[:1]))
 
     def _growth(self) -> int:
         return self._used() - self._used_before
 
     def _measure(self) -> int:
         """`du` in bytes. Where a folder could not be read, what the file system grew by counts if that is more."""
+        total, whole = self._du("-B1")
+        return total if whole else max(total, self._growth())
+
+    def _count(self) -> int:
+        """How many files and folders there are."""
+        total, whole = self._du("--inodes")
+        return total if whole else max(total, self._files() - self._files_before)
+
+    def _du(self, unit: str) -> tuple[int, bool]:
+        """The sum over the folders, and whether all of them could be read."""
         if not self._folders:
-            return 0
-        words = ["du", "-scx", "-B1", "--", *self._folders]
+            return 0, True
+        words = ["du", "-scx", unit, "--", *self._folders]
         done = subprocess.run(words, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"}, capture_output=True, check=False)
         lines = done.stdout.split()
-        total = int(lines[-2]) if len(lines) >= 2 else 0
-        return total if done.returncode == 0 else max(total, self._growth())
+        return (int(lines[-2]) if len(lines) >= 2 else 0), done.returncode == 0

@@ -120,6 +120,14 @@ RESOURCES = (
         50, "fork-growth", python(FORKS), said("started 100"), with_limits(processes=1000), limits=Limits(processes=30)
     ),
     Attack(
+        54,
+        "inode-flood",
+        "mkdir many; cd many; seq 1 6000 | xargs touch; sleep 0.2",
+        lambda _, result: result.ending != "disk",
+        with_limits(files=500_000),
+        limits=Limits(files=3000),
+    ),
+    Attack(
         51,
         "memory",
         python('bytearray(400 << 20); print("held")'),
