@@ -233,6 +233,7 @@ class _Turn:
         landings.store(self.conn, landings.told(self.index.pipes, line, 0, self.index.pipes.empty_tree))
         store.put(self.conn, "depth", str(len(line)))
         self.sight.stand_on(self.refs.base)
+        self.index.pipes.make_ready(self.sight.ground.contents())
         return self._everything()
 
     def _everything(self) -> set[str]:
@@ -258,6 +259,7 @@ class _Turn:
             waiting = self._concerned(seen, slugs | waiting) - slugs - waiting
             slugs |= waiting
         made = families.with_waits(self.conn, seen.families)
+        self.index.pipes.make_ready(())
         names = self._names(ground)
         rows = [self._rows(names, ground, family) for family in made.values()]
         gone = slugs - made.keys()

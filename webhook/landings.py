@@ -6,6 +6,7 @@ Read commit by commit, the same way from the first commit and from the one that 
 import re
 import sqlite3
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from runner.agents import Settings, parse_settings
@@ -103,8 +104,16 @@ def versions(conn: sqlite3.Connection, pipes: Pipes) -> list[Version]:
     """Every agents.yaml that base ever had and that can be read, oldest first."""
     found = []
     for at, blob in conn.execute("SELECT at, blob FROM settings ORDER BY depth").fetchall():
-        try:
-            found.append(Version(at, parse_settings(pipes.blob(blob))))
-        except UserError:
-            continue  # the last one that can be read stays in force for those who only look
+        settings = _settings(pipes, blob)
+        if settings is not None:  # else the last one that can be read stays in force for those who only look
+            found.append(Version(at, settings))
     return found
+
+
+@lru_cache(maxsize=64)
+def _settings(pipes: Pipes, blob: str) -> Settings | None:
+    """The settings in a blob, whose content never changes: every look asks for them. None: they cannot be read."""
+    try:
+        return parse_settings(pipes.blob(blob))
+    except UserError:
+        return None

@@ -72,6 +72,10 @@ class Listing:
         names = {name for names in (self.yaml, self.records) for name, paths in names.items() if paths}
         return (names | (self.over.ids() if self.over else set())) - {"record"}
 
+    def contents(self) -> list[str]:
+        """The blobs of all YAML files."""
+        return [file.blob for paths in self.yaml.values() for path in paths if (file := self.get(path))]
+
     def named(self, id: str) -> set[str]:
         """The paths of YAML files with the name of a task."""
         return self._known("yaml", id)

@@ -14,7 +14,8 @@ from typing import IO, NamedTuple, Self
 
 from runner import git
 
-BULK = 64  # objects from which on one process for all of them is quicker
+FAR = 64  # commits after which one process for the whole line is quicker
+REMEMBERED = 10_000  # trees of commits
 
 
 class Change(NamedTuple):
@@ -44,6 +45,9 @@ class Pipes:
         self._cat: subprocess.Popen[bytes] | None = None
         self._diff: subprocess.Popen[bytes] | None = None
         self._ancestors: dict[tuple[str, str], bool] = {}
+        self._trees: dict[str, str] = {}
+        self._ready: dict[str, bytes] = {}
+        self._last: tuple[str, str, list[Change]] = ("", "", [])
         self.empty_tree = git.git(repo, "hash-object", "-t", "tree", "--stdin")
 
     def __enter__(self) -> Self:
@@ -77,6 +81,8 @@ class Pipes:
 
     def blob(self, oid: str) -> bytes:
         """The content of a blob that must be there."""
+        if (ready := self._ready.get(oid)) is not None:
+            return ready
         found = self.object(oid)
         if found is None:
             raise git.GitError(("cat-file", oid), 1, "the object is missing")
@@ -85,9 +91,11 @@ class Pipes:
     def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
         """The contents of blobs that must be there."""
         wanted = list(dict.fromkeys(oids))
-        if len(wanted) > BULK:
-            return git.blobs(self.repo, wanted)
         return {oid: self.blob(oid) for oid in wanted}
+
+    def make_ready(self, oids: Iterable[str]) -> None:
+        """Bring many blobs by one process, until the next call: they will be asked for one by one."""
+        self._ready = git.blobs(self.repo, oids)
 
     def commit(self, name: str) -> Commit | None:
         """The commit that `name` stands for, or None."""
@@ -96,13 +104,28 @@ class Pipes:
 
     def tree(self, name: str) -> str:
         """The tree of a commit; that of nothing for an empty name."""
-        commit = self.commit(name) if name else None
-        return commit.tree if commit else self.empty_tree
+        found = self._trees.get(name)
+        if found is None:
+            commit = self.commit(name) if name else None
+            found = self._know(name, commit.tree if commit else self.empty_tree)
+        return found
+
+    def _know(self, name: str, tree: str) -> str:
+        if len(self._trees) > REMEMBERED:
+            self._trees.clear()
+        self._trees[name] = tree
+        return tree
 
     def difference(self, old: str, new: str) -> list[Change]:
         """What differs between two trees in `tasks/` and `agents.yaml`; renames are both a removal and an addition."""
         if old == new:
             return []
+        if self._last[:2] == (old, new):
+            return self._last[2]
+        self._last = (old, new, self._differ(old, new))
+        return self._last[2]
+
+    def _differ(self, old: str, new: str) -> list[Change]:
         if self._diff is None:
             options = ("--stdin", "-r", "-z", "--no-renames", "--ignore-submodules=none")
             self._diff = _start(self.repo, "diff-tree", *options, "--", "tasks", "agents.yaml")
@@ -133,7 +156,7 @@ class Pipes:
         found: list[Commit] = []
         at: str | None = new
         while at is not None and at != old:
-            if len(found) == BULK:  # far away, or rewritten
+            if len(found) == FAR:  # far away, or rewritten
                 line = self._line(new)
                 places = [place for place, commit in enumerate(line) if commit.oid == old]
                 return line[places[0] + 1 :] if places else None
@@ -141,6 +164,7 @@ class Pipes:
             if commit is None:
                 return None
             found.append(commit)
+            self._know(commit.oid, commit.tree)
             at = commit.parents[0] if commit.parents else None
         return found[::-1] if at == old else None
 

@@ -1,6 +1,7 @@
 """One task as rows of the index. Pure: what `runner.progress` says of it in, tuples in the tables' own order out."""
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
@@ -50,13 +51,18 @@ OF_TASK = ("task_updates", "stages", "proposals", "agent_workspaces", "dependenc
 """The tables whose rows belong to one task, by `task_id`."""
 
 
+@lru_cache(maxsize=8)
+def _space(repository: str) -> UUID:
+    return UUID(repository)
+
+
 class Names(NamedTuple):
     """Makes the ids of one repository: the same for the same thing, wherever they are made."""
 
     repository: str
 
     def _of(self, what: str) -> str:
-        return str(uuid5(UUID(self.repository), what))
+        return str(uuid5(_space(self.repository), what))
 
     def task(self, slug: str) -> str:
         """The id of a task."""
@@ -141,6 +147,8 @@ def _entries(found: Family) -> Entries:
         entries |= {(stage, entry.attempt): entry for stage, entry in record.stages.items()}
     if opened is not None:
         entries[opened.ref.stage, opened.entry.attempt] = opened.entry
+    if not entries:
+        return entries
     order = list(Stage)
     return {key: entries[key] for key in sorted(entries, key=lambda key: (order.index(key[0]), key[1]))}
 
