@@ -78,11 +78,7 @@ MISTAKES: dict[str, list[tuple[list[Answer], str]]] = {
     ],
     "review": [
         (
-            [
-                raw(
-                    '<think>Hm.</think><tool_call>{"name": "view", "arguments": {"path": "README.md", "start": "1"}}</tool_call>'
-                )
-            ],
+            [raw('<tool_call>{"name": "view", "arguments": {"path": "README.md", "start": "1"}}</tool_call>')],
             "README.md: lines 1-",
         ),
         ([wants("bash", command="cat worklog/nothing.py")], "exit 1"),
