@@ -19,9 +19,9 @@ from runner.progress import Refs
 from runner.state import TaskState
 from runner.task import parse_task
 from runner.yamldoc import dump
-from webhook.api.shapes import Made, NewTask, Said
 from webhook.index import Index
 from webhook.rows import Names
+from webhook.shapes import Made, NewTask, Said
 
 
 class Conflict(Exception):

@@ -8,9 +8,9 @@ from litestar.params import Parameter
 from webhook import writing
 from webhook.api import docs
 from webhook.api.room import Room, answer, missing
-from webhook.api.shapes import Agent, Agents, Availability, Said, Tasks
 from webhook.api.tasks import Cursor, Limit
 from webhook.queries import Page
+from webhook.shapes import Agent, Agents, Availability, Said, Tasks
 
 TAGS = ["agents"]
 Name = Annotated[str, Parameter(description="The id, or the name.", max_length=63)]

@@ -9,8 +9,8 @@ from runner.state import TaskState
 from webhook import writing
 from webhook.api import docs
 from webhook.api.room import Room, answer, missing
-from webhook.api.shapes import FullTask, Made, NewStatus, NewTask, Said, Status, Tasks, Updates
 from webhook.queries import Page
+from webhook.shapes import FullTask, Made, NewStatus, NewTask, Said, Status, Tasks, Updates
 
 TAGS = ["tasks"]
 Word = Annotated[str, Parameter(description="The id, or the slug.", max_length=63)]

@@ -14,8 +14,8 @@ from runner import git, workspace
 from webhook import shelf, writing
 from webhook.api import docs
 from webhook.api.room import Room, answer, missing
-from webhook.api.shapes import Entry, Files, NewWorkspace, Stored, Workspace
 from webhook.rows import Names
+from webhook.shapes import Entry, Files, NewWorkspace, Stored, Workspace
 
 TAGS = ["workspaces"]
 Id = Annotated[str, Parameter(description="The workspace's id.", max_length=63)]
