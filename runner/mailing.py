@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from runner import git, wording
-from runner.decide import Action, Finish, Hold
+from runner.decide import Action, Finish, Hold, Nothing
 from runner.errors import ToolError, UserError
 from runner.host import Host, lock
 from runner.lease import Lease
@@ -45,7 +45,9 @@ def happened(host: str, state: TaskState, action: Action) -> Happened | None:
     if isinstance(action, Finish) and state.record is not None and state.record.stages:
         stage, entry = list(state.record.stages.items())[-1]
         return Happened("finished", entry.claim, state.base, stage, entry) if entry.host == host else None
-    if not isinstance(action, Hold) or opened is None or opened.entry.host != host:
+    if not isinstance(action, Hold | Nothing) or opened is None or opened.entry.state not in ("ready", "held"):
+        return None  # it goes on by itself
+    if opened.entry.host != host:
         return None
     return Happened(_event(opened.entry), opened.head, opened.head, opened.ref.stage, opened.entry)
 
