@@ -6,7 +6,6 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example, OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 
-from webhook import shapes
 from webhook.problems import MEDIA, Problem
 
 WHY = {
@@ -87,6 +86,3 @@ class Upload(Operation):
     def __post_init__(self) -> None:
         schema = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
         self.request_body = RequestBody(content={"application/octet-stream": OpenAPIMediaType(schema=schema)})
-
-
-__all__ = ["shapes"]
