@@ -6,6 +6,7 @@ decide whether the work is good.
 
 import contextlib
 import fcntl
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,23 +90,40 @@ def _folder(gates: Path) -> Iterator[Path]:
     It is in use as long as somebody holds the lock on the file beside it, which the kernel frees.
     """
     gates.mkdir(parents=True, exist_ok=True)
-    sweep(gates)
-    number, name = tempfile.mkstemp(dir=gates, suffix=".lock")
-    with open(number, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        folder = Path(name).with_suffix("")
+    with _alone(gates):  # or a sweep could come between the file and its lock
+        _sweep(gates)
+        number, name = tempfile.mkstemp(dir=gates, suffix=".lock")
+        fcntl.flock(number, fcntl.LOCK_EX)
+    folder = Path(name).with_suffix("")
+    try:
         folder.mkdir(0o700)
-        try:
-            yield folder
-        finally:
-            workspace.remove(folder)
-            Path(name).unlink(missing_ok=True)
+        yield folder
+    finally:
+        workspace.remove(folder)
+        Path(name).unlink(missing_ok=True)
+        os.close(number)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While no other process, and no other thread, is in here for this folder."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
 
 
 def sweep(gates: Path) -> None:
     """Remove the checkouts below `gates` that nobody is at any more."""
+    with _alone(gates):
+        _sweep(gates)
+
+
+def _sweep(gates: Path) -> None:
     for path in gates.glob("*.lock"):
-        with contextlib.suppress(OSError), path.open("w") as lock:  # in use, or just gone
+        with contextlib.suppress(OSError), path.open("r+") as lock:  # in use, or just gone
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             workspace.remove(path.with_suffix(""))
             path.unlink()

@@ -27,7 +27,9 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def sandbox() -> Bubblewrap:
-    return Bubblewrap()
+    found = Bubblewrap()
+    found.check()
+    return found
 
 
 @pytest.fixture
