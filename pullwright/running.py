@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from pullwright import actions, standing
+from pullwright import actions, pulling, standing
 from pullwright.screen import Left, Screen, is_terminal
 from runner import wiring, worker
 from runner.attend import attend
@@ -34,6 +34,8 @@ def run_here(
         raise UserError(f"there is no stage {stage}", f"the stages are {', '.join(STAGES)}")
     site = site_at(folder)
     view = observe(site)
+    if not plain:
+        pulling.offer(site.folder, view.settings.agents)
     screen = _screen(site, view, task, plain)
     held = _take_turns(site, view, task, Stage(stage) if stage else None, once, forever, screen)
     view = observe(site)

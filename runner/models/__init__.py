@@ -5,6 +5,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from runner.errors import UserError
+
 
 class ToolCall(msgspec.Struct, frozen=True):
     """A model asks for one tool. `id` ties the answer to it; it may be empty."""
@@ -88,6 +90,10 @@ class ModelError(Exception):
         self.kind = kind
         self.retryable = retryable
         self.retry_after = retry_after
+
+
+class Missing(UserError):
+    """The server is there and does not have the model, which can be fetched."""
 
 
 class Model(Protocol):

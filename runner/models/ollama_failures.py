@@ -4,7 +4,7 @@ import json
 from typing import NamedTuple
 
 from runner.errors import UserError
-from runner.models import ModelError
+from runner.models import Missing, ModelError
 from runner.models.wire import as_object
 
 
@@ -88,9 +88,9 @@ def _for_a_person(status: int, text: str, where: Server) -> UserError | None:
     return None
 
 
-def missing(where: Server) -> UserError:
+def missing(where: Server) -> Missing:
     """The model is not on that host."""
-    return UserError(
+    return Missing(
         f"Ollama at {where.endpoint} has no model {where.model}",
         f"Run `ollama pull {where.model}` on that host, or correct `model` of the agent in agents.yaml.",
     )

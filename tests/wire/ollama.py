@@ -26,7 +26,7 @@ class ScriptedOllama(ScriptedServer):
         memory: tuple[int, int] = (0, 0),
         pulls: Sequence[dict[str, Any]] = ({"status": "success"},),
     ) -> None:
-        present = {MODEL: ("completion",)} if models is None else models
+        present = dict({MODEL: ("completion",)} if models is None else models)
         tags = [{"name": name, "model": name, "digest": f"sha256:{name}", "size": 1} for name in present]
         size, on_cards = memory
         place = {"size": size, "size_vram": on_cards} | ({"context_length": loaded} if loaded else {})
@@ -39,6 +39,11 @@ class ScriptedOllama(ScriptedServer):
             facts = {"general.architecture": "gemma3", "gemma3.context_length": trained}
             return as_json({"capabilities": list(present[name]), "model_info": facts, "template": "", "details": {}})
 
+        def fetch(asked: Asked) -> Answer:
+            if pulls[-1].get("status") == "success":
+                present[asked.body.get("model") or asked.body["name"]] = ("completion",)
+            return stream(*pulls)
+
         super().__init__(
             script,
             "/api/chat",
@@ -48,7 +53,7 @@ class ScriptedOllama(ScriptedServer):
                 ("GET", "/api/tags"): lambda _: as_json({"models": tags}),
                 ("GET", "/api/ps"): lambda _: as_json({"models": running}),
                 ("POST", "/api/show"): show,
-                ("POST", "/api/pull"): lambda _: stream(*pulls),
+                ("POST", "/api/pull"): fetch,
             },
         )
 
