@@ -57,8 +57,9 @@ def _fetch(model: str, endpoint: str) -> None:
         shown = bar.add_task(model, total=None)
 
         def progress(status: str, done: int, total: int) -> None:
-            sizes = {"completed": done, "total": total} if total else {}  # the last lines name no sizes
-            bar.update(shown, description=status[:30], **sizes)
+            bar.update(shown, description=status[:30])
+            if total:  # the last lines name no sizes
+                bar.update(shown, completed=done, total=total)
 
         pull(model, endpoint, progress)
     click.echo(f"{model} is there")
