@@ -199,6 +199,12 @@ def test_a_string_that_the_grammar_cut_is_not_run():
     assert acted(Reply("", (ToolCall("bash", {"command": command}),))).arguments == {"command": command}
 
 
+def test_words_for_people_that_the_grammar_cut_are_taken():
+    summary = "and then " * 55 + "and t"
+    reply = Reply(json.dumps({"thought": "", "tool": "finish", "arguments": {"summary": summary}}))
+    assert len(summary) == 500 and acted(reply, by_json).arguments == {"summary": summary}
+
+
 # History.
 
 TALK = (

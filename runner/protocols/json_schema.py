@@ -110,10 +110,15 @@ def _short(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cut(call: ToolCall, tools: tuple[ToolSpec, ...]) -> Malformed | None:
-    """A string of exactly the longest length was ended by the grammar, not by the model: half a command."""
+    """A string of exactly the longest length was ended by the grammar, not by the model: half a command.
+
+    Words for people are taken as they are. A small model that repeats itself always reaches the end, and could never
+    finish: that was every unusable reply of SmolLM2 under the schema (docs/small-models.md).
+    """
     schemas = next(tool for tool in tools if tool.name == call.name).parameters["properties"]
     for name, value in call.arguments.items():
-        longest = _short(schemas.get(name, {})).get("maxLength")
+        schema = schemas.get(name, {})
+        longest = None if schema.get("x-prose") else _short(schema).get("maxLength")
         if isinstance(value, str) and len(value) == longest:
             return Malformed(f"{name!r} was cut at {longest} characters; nothing was done. Say it shorter.", "length")
     return None

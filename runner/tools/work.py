@@ -15,6 +15,8 @@ SRC = "/workspace/src"
 
 Body = msgspec.Meta(extra_json_schema={"x-body": True})
 """Marks a parameter that carries a whole text: `Annotated[str, Body]`. It is never put inside constrained JSON."""
+Prose = msgspec.Meta(extra_json_schema={"x-prose": True})
+"""Marks words for people: half of them does no harm, where half a command or path would."""
 
 
 class Journal(msgspec.Struct, frozen=True):
