@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from runner import claims, git, workspace
+from runner import checks, claims, git, workspace
 from runner.agents import keep_seconds
 from runner.host import Site
 from runner.lifecycle import parse_stage_branch, work_branch
@@ -82,8 +82,6 @@ def remove(site: Site, found: Iterable[Leftover]) -> Iterator[str]:
 
 def free(site: Site) -> int:
     """Throw away unfinished checkouts and what the mirror no longer needs; returns the bytes that are free now."""
-    gates = site.state / "gates"
-    for folder in gates.iterdir() if gates.is_dir() else ():
-        workspace.remove(folder)
+    checks.sweep(site.state / "gates")
     git.git(site.repo, "gc", "--quiet", "--prune=30.days.ago")  # snapshots of steps are in no ref while work goes on
     return shutil.disk_usage(site.state).free

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+import threading
 import time
 from functools import cache
 from typing import NamedTuple
@@ -135,9 +136,13 @@ def _demotion() -> demotion.Demotion | None:
     if os.geteuid() != 0:
         return None
     try:
-        return _shared_demotion(os.getpid())
+        with _FIRST_USE:
+            return _shared_demotion(os.getpid())
     except OSError:
         return None
+
+
+_FIRST_USE = threading.Lock()  # two threads at once would mount over each other
 
 
 @cache
