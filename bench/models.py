@@ -90,9 +90,12 @@ def record(weights: Weights, turns: int) -> None:
     with llama_server(CONTEXT, weights) as address:
         model = OpenAI(weights.name, f"{address}/v1", CONTEXT, weights.output)
         for way in WAYS:
-            kept = played(Free(model) if way == "json-free" else model, way.partition("-")[0], turns, weights.output)
-            (RECORDED / f"{slug(weights)}.{way}.jsonl").write_bytes(kept)
-            print(weights.name, way, len(kept), "bytes", flush=True)
+            asked = Free(model) if way == "json-free" else model
+            path = RECORDED / f"{slug(weights)}.{way}.jsonl"
+            path.write_bytes(b"")
+            for run in played(asked, way.partition("-")[0], turns, weights.output):
+                path.write_bytes(path.read_bytes() + run)
+            print(weights.name, way, path.stat().st_size, "bytes", flush=True)
         texts = [
             {"carrier": carrier, "path": path, "text": ask(model, path, weights.output)}
             for carrier, ask in (("fence", fenced), ("string", inside))
@@ -102,15 +105,18 @@ def record(weights: Weights, turns: int) -> None:
     (RECORDED / f"{slug(weights)}.bodies.jsonl").write_text(lines)
 
 
-def played(model: Model, protocol: str, turns: int, output: int) -> bytes:
-    """The trajectories of as many tasks as have so many turns together."""
-    kept, number = b"", 0
-    while count(entries(kept, "")) < turns:
+def played(model: Model, protocol: str, turns: int, output: int) -> Iterator[bytes]:
+    """The trajectories of as many tasks as have so many turns together. A run without any means a dead server."""
+    done = number = 0
+    while done < turns:
         path, wanted = list(FILES.items())[number % len(FILES)]
         with tempfile.TemporaryDirectory() as place:
-            kept += one(model, protocol, Path(place), path, f"Write {path}: {wanted}.", output)
-        number += 1
-    return kept
+            run = one(model, protocol, Path(place), path, f"Write {path}: {wanted}.", output)
+        played_now = count(entries(run, path))
+        if not played_now:
+            raise SystemExit(f"{model.name} does not answer")
+        yield run
+        done, number = done + played_now, number + 1
 
 
 def one(model: Model, protocol: str, place: Path, path: str, text: str, output: int) -> bytes:
