@@ -1,5 +1,6 @@
 """Fixtures that build real repositories with real Git."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,9 @@ from github_parts import app, bot, fake, office
 from repositories import AUTO, add_task, at_home, bare_hub, project, settings
 
 __all__ = ["app", "bot", "fake", "office"]
+
+# Whoever runs the tests in the background ignores SIGINT, and a program that inherits that cannot be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -54,7 +54,8 @@ def test_the_tool_that_builds_the_project_is_pinned() -> None:
 
 
 def make(*arguments: str) -> str:
-    run = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
+    run = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True, check=True, env=env)
     return run.stdout
 
 
