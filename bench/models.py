@@ -89,7 +89,7 @@ def record(weights: Weights, turns: int) -> None:
     RECORDED.mkdir(exist_ok=True)
     with llama_server(CONTEXT, weights) as address:
         model = OpenAI(weights.name, f"{address}/v1", CONTEXT, weights.output)
-        for way in WAYS:
+        for way in ways(weights):
             asked = Free(model) if way == "json-free" else model
             path = RECORDED / f"{slug(weights)}.{way}.jsonl"
             path.write_bytes(b"")
@@ -103,6 +103,11 @@ def record(weights: Weights, turns: int) -> None:
         ]
     lines = "".join(json.dumps(line) + "\n" for line in texts)
     (RECORDED / f"{slug(weights)}.bodies.jsonl").write_text(lines)
+
+
+def ways(weights: Weights) -> tuple[str, ...]:
+    """The ways to ask: llama-server takes no tools for a model whose file has no template of its own."""
+    return tuple(way for way in WAYS if way != "native" or not weights.template)
 
 
 def played(model: Model, protocol: str, turns: int, output: int) -> Iterator[bytes]:
@@ -292,7 +297,7 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["record"]:
         for present in WEIGHTS:
             if present.installed:
-                record(present, int(sys.argv[2]) if len(sys.argv) > 2 else 28)
+                record(present, int(sys.argv[2]) if len(sys.argv) > 2 else 36)
             else:
                 print(f"{present.name} is not measured: {present.package} is not installed")
     if PAGE.exists():
