@@ -14,6 +14,8 @@ from typing import Any
 
 OPERATIONS = """
 GET /app
+GET /app/hook/deliveries
+POST /app/hook/deliveries/{delivery_id}/attempts
 GET /user
 GET /users/{username}
 GET /rate_limit
@@ -24,6 +26,7 @@ GET /repos/{owner}/{repo}/installation
 GET /repos/{owner}/{repo}/collaborators/{username}/permission
 GET /repos/{owner}/{repo}/rules/branches/{branch}
 GET /repos/{owner}/{repo}/issues
+POST /repos/{owner}/{repo}/issues
 GET /repos/{owner}/{repo}/issues/{issue_number}
 PATCH /repos/{owner}/{repo}/issues/{issue_number}
 GET /repos/{owner}/{repo}/issues/{issue_number}/events
@@ -48,6 +51,9 @@ POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers
 GET /repos/{owner}/{repo}/commits/{ref}/status
 GET /repos/{owner}/{repo}/commits/{ref}/check-runs
 POST /repos/{owner}/{repo}/statuses/{sha}
+GET /repos/{owner}/{repo}/hooks/{hook_id}/deliveries
+POST /repos/{owner}/{repo}/hooks/{hook_id}/deliveries/{delivery_id}/attempts
+POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches
 """.strip().splitlines()
 PROSE = {
     "description",
