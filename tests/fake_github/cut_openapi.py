@@ -51,6 +51,12 @@ POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers
 GET /repos/{owner}/{repo}/commits/{ref}/status
 GET /repos/{owner}/{repo}/commits/{ref}/check-runs
 POST /repos/{owner}/{repo}/statuses/{sha}
+GET /repos/{owner}/{repo}/contents/{path}
+GET /repos/{owner}/{repo}/pulls/{pull_number}/files
+GET /repos/{owner}/{repo}/actions/runs
+GET /repos/{owner}/{repo}/actions/runs/{run_id}/jobs
+GET /repos/{owner}/{repo}/actions/jobs/{job_id}/logs
+GET /search/code
 GET /repos/{owner}/{repo}/hooks/{hook_id}/deliveries
 POST /repos/{owner}/{repo}/hooks/{hook_id}/deliveries/{delivery_id}/attempts
 POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from fake_github.reading import Moved, contents, files_of, search
 from fake_github.shapes import Shapes
 from fake_github.state import Refusal, Token, World, unprocessable
 
@@ -64,6 +65,12 @@ def routes() -> dict[str, Route]:
         f"GET {here}/commits/{{ref}}/status": _status,
         f"GET {here}/commits/{{ref}}/check-runs": _checks,
         f"POST {here}/statuses/{{sha}}": _post_status,
+        f"GET {here}/contents/{{path}}": lambda w, s, a: (200, contents(w, a.fields["path"], a.query.get("ref", ""))),
+        f"GET {pull}/files": _files,
+        f"GET {here}/actions/runs": _runs,
+        f"GET {here}/actions/runs/{{run_id}}/jobs": _jobs,
+        f"GET {here}/actions/jobs/{{job_id}}/logs": _log,
+        "GET /search/code": _search,
     }  # fmt: skip
 
 
@@ -209,6 +216,41 @@ def _status(world: World, shapes: Shapes, asked: Asked) -> Answer:
 def _checks(world: World, shapes: Shapes, asked: Asked) -> Answer:
     found = world.checks.get(asked.fields["ref"], [])
     return 200, {"total_count": len(found), "check_runs": found}
+
+
+def _files(world: World, shapes: Shapes, asked: Asked) -> Answer:
+    pull = world.pull(asked.number("pull_number"))
+    return 200, files_of(world, pull.base, world.head_of(pull))
+
+
+def _search(world: World, shapes: Shapes, asked: Asked) -> Answer:
+    found = search(world, asked.query["q"])
+    return 200, {"total_count": len(found), "incomplete_results": False, "items": found}
+
+
+def _may_read_actions(asked: Asked) -> None:
+    if not asked.token.actions:
+        raise Refusal(403, "Resource not accessible by integration")
+
+
+def _runs(world: World, shapes: Shapes, asked: Asked) -> Answer:
+    _may_read_actions(asked)
+    found = [run for run in world.runs if run["head_branch"] == asked.query.get("branch", run["head_branch"])]
+    shown = [{key: run[key] for key in run if key != "jobs"} for run in found[::-1]]
+    return 200, {"total_count": len(found), "workflow_runs": shown}
+
+
+def _jobs(world: World, shapes: Shapes, asked: Asked) -> Answer:
+    _may_read_actions(asked)
+    [run] = [run for run in world.runs if run["id"] == asked.number("run_id")]
+    shown = [{key: job[key] for key in job if key != "log"} for job in run["jobs"]]
+    return 200, {"total_count": len(shown), "jobs": shown}
+
+
+def _log(world: World, shapes: Shapes, asked: Asked) -> Answer:
+    """GitHub sends one to a store of its own, whose address is good for a minute and wants no token."""
+    _may_read_actions(asked)
+    return 302, Moved(f"{shapes.url.removesuffix('/api/v3')}/_store/{asked.number('job_id')}?sig=x")
 
 
 def _shown_status(given: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import jwt
 
 from fake_github import description, git_http
 from fake_github.faults import Fault
+from fake_github.reading import Moved
 from fake_github.routes import Asked, routes
 from fake_github.shapes import Shapes
 from fake_github.state import Refusal, Token, World
@@ -117,7 +118,7 @@ class FakeGitHub:
             status, answer, extra = refused
         else:
             status, answer = self._performed(method, path, query, headers, body)
-            extra = {}
+            extra = {"Location": answer.location} if isinstance(answer, Moved) else {}
             if fault is not None and fault.kind == "stale":
                 status, answer = self._older.get(f"{path}?{query}", (200, []))
         self.seen.append(Seen(method, path, query, body, status, headers))
@@ -235,7 +236,8 @@ class FakeGitHub:
         self.minted.append(body)
         text = f"ghs_{app['id']}_{uuid.uuid4().hex}.{uuid.uuid4().hex}.{uuid.uuid4().hex}"
         user = self.world.users[f"{app['slug']}[bot]"]
-        self.world.tokens[text] = Token(user, app=True, expires=time.time() + TOKEN_LIFE)
+        actions = "actions" in body.get("permissions", {})
+        self.world.tokens[text] = Token(user, app=True, actions=actions, expires=time.time() + TOKEN_LIFE)
         until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + TOKEN_LIFE))
         return 201, {"token": text, "expires_at": until, "permissions": body.get("permissions", {})}
 
@@ -264,6 +266,13 @@ class FakeGitHub:
         reset = str(int(time.time()) + 3600)
         return {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": str(self.limit), "X-RateLimit-Reset": reset,
                 "X-RateLimit-Used": str(5000 - self.limit), "X-RateLimit-Resource": "core"}  # fmt: skip
+
+    def stored(self, job: int, headers: dict[str, str]) -> Reply:
+        """The log of a job, where GitHub keeps them; a token that is sent there has left GitHub."""
+        if "authorization" in headers:
+            self.complaints.append("a token was sent to the store of logs")
+        logs = {each["id"]: each["log"] for run in self.world.runs for each in run["jobs"]}
+        return Reply(200, {"Content-Type": "text/plain"}, logs[job].encode())
 
     # --- Git -------------------------------------------------------------------------------------------------------
 
@@ -340,7 +349,9 @@ def _handler(fake: FakeGitHub) -> type[BaseHTTPRequestHandler]:
             data = self._body(headers)
             address = urlsplit(self.path)
             path = address.path.removeprefix("/api/v3").replace("/api/graphql", "/graphql")
-            if f"/{fake.world.name}.git/" in path:
+            if path.startswith("/_store/"):
+                reply = fake.stored(int(path.removeprefix("/_store/")), headers)
+            elif f"/{fake.world.name}.git/" in path:
                 reply = fake.git(self.command, path, address.query, headers, data)
             else:
                 reply = fake.rest(self.command, path, dict(parse_qsl(address.query)), headers, data)

@@ -43,11 +43,12 @@ class User:
 
 @dataclass
 class Token:
-    """A credential. `app`: made for an installation. `workflows`: may push workflow files."""
+    """A credential. `app`: made for an installation. `workflows`: may push workflow files. `actions`: may read logs."""
 
     user: User
     app: bool = False
     workflows: bool = False
+    actions: bool = True
     expires: float | None = None
 
 
@@ -134,6 +135,7 @@ class World:
         self.reviews: dict[int, Review] = {}
         self.statuses: dict[str, list[dict[str, Any]]] = {}
         self.checks: dict[str, list[dict[str, Any]]] = {}
+        self.runs: list[dict[str, Any]] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.mentioned: list[str] = []
         self.methods = {"merge", "squash", "rebase"}
