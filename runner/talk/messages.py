@@ -1,0 +1,169 @@
+"""What a discussion is made of, as values; and what follows from them. Pure."""
+
+import re
+import uuid
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from runner.lifecycle import SLUG
+from runner.wording import one_line
+
+LONGEST = 100_000
+"""Bytes of a message's text in UTF-8."""
+CUT_OFF = "\n\n… (the rest was left out: a message has at most 100 kB)"
+TITLE = 120
+"""Characters of a title."""
+
+_GITHUB = re.compile(r"github:[1-9][0-9]{0,19}")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One thing that an agent looked at to answer: the `tool`, and `what` it was asked for, on one line."""
+
+    tool: str
+    what: str
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that was said. `text` is Markdown.
+
+    `id` is made by who says it, so that saying it twice is saying it once; an agent's is `answer_id`. `answers` is the
+    id of the question, `task` the slug of a task that was made of the discussion. `verb`: what a person meant it as;
+    all but `talk` is a command to the task as well and asks nobody. `cut` says in a sentence what of the discussion did
+    not fit into the model's window. `cost` is in US dollars.
+    """
+
+    id: str
+    at: str
+    role: Literal["person", "agent", "note"]
+    who: str
+    text: str
+    files: tuple[str, ...] = ()
+    answers: str | None = None
+    task: str | None = None
+    model: str = ""
+    tokens: int = 0
+    cost: float = 0.0
+    cut: str = ""
+    cancelled: bool = False
+    read: tuple[Look, ...] = ()
+    verb: Literal["talk", "comment", "answer", "reject"] = "talk"
+
+
+class Created(msgspec.Struct, frozen=True):
+    """When (ISO 8601, UTC) and by whom a discussion was begun."""
+
+    at: str
+    who: str
+
+
+class About(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A discussion without what was said. `id` is the slug of its `task`, or a UUID; `agent` is who shall answer."""
+
+    id: str
+    title: str
+    created: Created
+    task: str | None = None
+    agent: str | None = None
+
+
+class Discussion(msgspec.Struct, frozen=True):
+    """A discussion at one commit, `head`. `files` are the names and sizes in bytes of what was sent."""
+
+    about: About
+    messages: tuple[Message, ...]
+    files: dict[str, int]
+    head: str
+
+
+def is_id(word: str) -> bool:
+    """Whether a word can be a discussion's id: a task's, or a UUID in lower case."""
+    return SLUG.fullmatch(word) is not None
+
+
+def is_message_id(word: str) -> bool:
+    """Whether a word can be the id of a person's message: a UUID in lower case, or that of a comment on GitHub."""
+    return (_UUID.fullmatch(word) or _GITHUB.fullmatch(word)) is not None
+
+
+def new_id() -> str:
+    """An id for a discussion without a task, or for a message."""
+    return str(uuid.uuid4())
+
+
+def answer_id(question: str) -> str:
+    """The id of the answer to a message: the same whoever computes it, so that it is there once."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"pullwright:{question}/answer"))
+
+
+def note_id(discussion: str, task: str) -> str:
+    """The id of the note that a discussion became a task: said twice it is there once."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"pullwright:{discussion}/{task}/note"))
+
+
+def is_question(message: Message) -> bool:
+    """Whether a message waits for an agent's answer."""
+    return message.role == "person" and message.verb == "talk"
+
+
+def unanswered(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """The questions that nobody has answered yet, oldest first."""
+    messages = tuple(messages)
+    answered = {message.answers for message in messages if message.role == "agent"}
+    return tuple(message for message in messages if is_question(message) and message.id not in answered)
+
+
+def before(messages: Iterable[Message], question: str) -> tuple[Message, ...]:
+    """What had been said when `question` was asked, with the answers to earlier questions, whenever they came."""
+    found: list[Message] = []
+    messages = tuple(messages)
+    for message in messages:
+        if message.id == question:
+            break
+        found.append(message)
+    known = {message.id for message in found}
+    late = (message for message in messages if message.answers in known and message.id not in known)
+    return tuple(found) + tuple(late)
+
+
+def within(text: str) -> str:
+    """`text` as it is stored: at most `LONGEST` bytes, the rest is left out with a sentence that says so."""
+    data = text.encode("utf-8", "replace")
+    if len(data) <= LONGEST:
+        return data.decode()
+    return data[: LONGEST - len(CUT_OFF.encode())].decode("utf-8", "ignore") + CUT_OFF
+
+
+def title_of(text: str) -> str:
+    """A title for a discussion that begins with `text`."""
+    return one_line(text, 60) or "A discussion"
+
+
+def readable(message: Message) -> str:
+    """A message as its commit says it: who and the first words, then the whole."""
+    told = [f"Files: {', '.join(message.files)}"] if message.files else []
+    head = f"{one_line(message.who, 60)}: {one_line(message.text, 60)}"
+    return "\n\n".join([head, message.text, *told]).rstrip() + "\n"
+
+
+def lines(messages: Iterable[Message]) -> bytes:
+    """Messages as `messages.jsonl`."""
+    return b"".join(msgspec.json.encode(message) + b"\n" for message in messages)
+
+
+def parse(data: bytes) -> tuple[Message, ...]:
+    """The messages of a `messages.jsonl`; a line that is none is passed over, an id counts once.
+
+    Anybody who may push can write here.
+    """
+    found: dict[str, Message] = {}
+    for line in data.split(b"\n"):
+        try:
+            message = msgspec.json.decode(line, type=Message)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+        found.setdefault(message.id, msgspec.structs.replace(message, text=within(message.text)))
+    return tuple(found.values())
