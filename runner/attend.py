@@ -4,7 +4,8 @@ Whoever first sees a remark appends it as a command to the task's ref, under the
 Git like everything else, and nothing below knows which forge it came from.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -14,7 +15,7 @@ from runner.commands import Command, Standing
 from runner.decide import Claim, Escalate, Finish, Hold, Nothing, decide
 from runner.errors import UserError
 from runner.forge import Heard, Issue, Mark, Proposal, Remark, Shown, Watched
-from runner.host import Host
+from runner.host import Host, lock
 from runner.lifecycle import stage_branch, work_branch
 from runner.observe import ISSUE, View, observe
 from runner.state import OpenStage, TaskState
@@ -30,22 +31,38 @@ class Taken(NamedTuple):
     accepted: frozenset[str] = frozenset()
 
 
-def attend(host: Host, view: View) -> View:
-    """Hear, append, look again, show. Returns the view as it is then."""
+Look = Callable[[], View]
+
+
+def attend(
+    host: Host, view: View | None = None, *, look: Look | None = None, only: frozenset[str] | None = None
+) -> View:
+    """Hear, append, look again, show; of the tasks `only`, or of all. Returns the view as it is then.
+
+    `view` is the present one if there is one, `look` how to get another (None: all of the hub). What looked first must
+    not show last: on this host one process at a time attends, and looks while it does.
+    """
+    look = look or partial(observe, host.site)
     if not host.forge.talks:
-        return view
-    heard = host.forge.hear(tuple(watched(view)))
+        return view or look()
+    with lock(host.state, "attend"):
+        return _attend(host, look, only)
+
+
+def _attend(host: Host, look: Look, only: frozenset[str] | None) -> View:
+    view = look()
+    heard = host.forge.hear(tuple(each for each in watched(view) if only is None or each.task in only), only)
     taken = take(view, heard, host.timestamp())
     for task, command in taken.said:
         commands.append(host.repo, host.hub.url, commands.ref_of(task), command)
-    view = observe(host.site) if taken.said else view
+    view = look() if taken.said else view
     for number in heard.strangers:
         host.forge.turn_away(number, letters.stranger())
     for number, why in taken.refused:
         host.forge.show(Shown(f"issue-{number}", letters.refused(why), refused=True))
     turned_away = {f"issue-{number}" for number, _ in taken.refused}
     for state in view.states:
-        if state.task.id not in turned_away and _is_news(state, heard):
+        if state.task.id not in turned_away and (only is None or state.task.id in only) and _is_news(state, heard):
             host.forge.show(shown(view, state, heard, taken))
     return view
 

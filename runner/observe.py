@@ -1,7 +1,7 @@
 """One look at the hub: fetch, read the settings and the tasks of base, and where each task stands."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -30,7 +30,8 @@ REFSPECS = (f"+refs/heads/*:{HEADS}*", f"+refs/pullwright/*:{OURS}*")
 class View(NamedTuple):
     """What one look shows: the hub's refs, the settings and the backlog of base, every task's state in work order.
 
-    `away` are the agents that a person has sent away.
+    `away` are the agents that a person has sent away. `claimed` says how many claims each agent holds, where not every
+    task's state is here.
     """
 
     refs: Refs
@@ -38,6 +39,7 @@ class View(NamedTuple):
     backlog: Backlog
     states: tuple[TaskState, ...]
     away: frozenset[str] = frozenset()
+    claimed: Mapping[str, int] | None = None
 
     def state(self, task: str) -> TaskState:
         """The state of one task. Raises `UserError` when there is none of that id."""
@@ -55,8 +57,8 @@ class View(NamedTuple):
 
     def crew(self, offline: frozenset[str] = frozenset()) -> Crew:
         """Who is busy with what is claimed now, and who is `offline` or away."""
-        busy: dict[str, int] = {}
-        for state in self.states:
+        busy: dict[str, int] = dict(self.claimed or {})
+        for state in self.states if self.claimed is None else ():
             stage = state.open
             if stage is not None and stage.entry.state == "working" and not stage.expired:
                 busy[stage.entry.agent] = busy.get(stage.entry.agent, 0) + 1

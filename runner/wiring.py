@@ -16,7 +16,6 @@ from runner.host import Host, Site
 from runner.lifecycle import Stage
 from runner.models import Model
 from runner.notify import Server
-from runner.observe import observe
 from runner.sandbox import Sandbox
 from runner.secrets import Redactor, known_values
 from runner.web import Web
@@ -42,7 +41,7 @@ def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
 
     def listen() -> None:
         try:
-            attend(made, observe(site))
+            attend(made)
         except UserError as error:  # work goes on while the forge is away; the next turn hears what was missed
             say(str(error))
 

@@ -29,7 +29,7 @@ from runner.forge import Refused
 from runner.host import Host, lock
 from runner.lifecycle import Stage
 from runner.mailing import tell
-from runner.observe import View, observe
+from runner.observe import View
 from runner.state import TaskState
 
 WATCH_EVERY = 15.0  # seconds between two looks of `run --watch`
@@ -72,7 +72,8 @@ def run(
     """
     host.sandbox.check()
     desk = _Desk(host, task, stage)
-    view = attend(host, view or observe(host.site))
+    only = None if task is None else frozenset({task})
+    view = attend(host, view, only=only)
     tell(host, view, plan(view))
     if task is not None:
         view.state(task)
@@ -81,7 +82,7 @@ def run(
         answer = desk.act(view, step)
         if isinstance(answer, Refused) and step.state.task.id in desk.passed:
             yield Step(step.state, Hold(answer.reason, ""))
-        view = attend(host, observe(host.site))
+        view = attend(host, only=only)
         tell(host, view, plan(view))
         if once:
             break

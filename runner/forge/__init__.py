@@ -170,8 +170,8 @@ class Forge(Protocol):
         """
         ...
 
-    def hear(self, watched: Sequence[Watched]) -> Heard:
-        """What people said and did, there and now. Nothing is changed."""
+    def hear(self, watched: Sequence[Watched], only: frozenset[str] | None = None) -> Heard:
+        """What people said and did, there and now; of the tasks `only`, or of all. Nothing is changed."""
         ...
 
     def show(self, shown: Shown) -> None:

@@ -70,9 +70,9 @@ class GitHub:
             return Refused("hold", f"approve and merge it on GitHub, as yourself: {where}")
         return self.proposals.merge(proposal, message)
 
-    def hear(self, watched: Sequence[Watched]) -> Heard:
+    def hear(self, watched: Sequence[Watched], only: frozenset[str] | None = None) -> Heard:
         """What people said and did."""
-        return self.talk.hear(watched)
+        return self.talk.hear(watched, only)
 
     def show(self, shown: Shown) -> None:
         """Make issue and pull request look like this; nothing is asked where that was shown before."""

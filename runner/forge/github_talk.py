@@ -31,15 +31,20 @@ class Talk:
         self.path = client.place.path
         self._levels: dict[str, tuple[str, float]] = {}
 
-    def hear(self, watched: Sequence[Watched]) -> Heard:
-        """Everything at once: issues with the label, what was said about the watched tasks, strangers' proposals."""
+    def hear(self, watched: Sequence[Watched], only: frozenset[str] | None = None) -> Heard:
+        """Everything at once: issues with the label, what was said about the watched tasks, strangers' proposals.
+
+        Of the tasks `only` nothing else is asked for: neither the list of issues, nor other people's proposals.
+        """
         pulls = self.client.pages(f"{self.path}/pulls", state="open")
-        issues = [issue for issue in self._issues(watched) if issue is not None]
+        issues = list(self._issues(watched) if only is None else self._named(watched, only))
         remarks = [remark for each in watched for remark in self._about(each, pulls)]
         strangers = [
             pull["number"]
             for pull in pulls
-            if parse_stage_branch(pull["head"]["ref"]) and not self.proposals.is_ours(pull)
+            if (ref := parse_stage_branch(pull["head"]["ref"]))
+            and (only is None or ref.task in only)
+            and not self.proposals.is_ours(pull)
         ]
         return Heard(tuple(issues), tuple(remarks), tuple(strangers))
 
@@ -63,7 +68,7 @@ class Talk:
 
     # --- issues ----------------------------------------------------------------------------------------------------
 
-    def _issues(self, watched: Sequence[Watched]) -> Iterator[Issue | None]:
+    def _issues(self, watched: Sequence[Watched]) -> Iterator[Issue]:
         tasks = {int(each.task.removeprefix("issue-")): each for each in watched if _is_issue(each.task)}
         labelled = self.client.pages(f"{self.path}/issues", labels=self.label, state="all", direction="asc")
         found = {issue["number"]: issue for issue in labelled if "pull_request" not in issue}
@@ -72,6 +77,15 @@ class Talk:
             known = tasks.get(number)
             if data is not None:
                 yield self._issue(data, number in found, known is None or known.withdrawn)
+
+    def _named(self, watched: Sequence[Watched], only: frozenset[str]) -> Iterator[Issue]:
+        """The issues of some tasks, one by one."""
+        tasks = {each.task: each for each in watched}
+        for task in sorted(filter(_is_issue, only)):
+            data, known = self.client.get(f"{self.path}/issues/{task.removeprefix('issue-')}"), tasks.get(task)
+            if data is not None and "pull_request" not in data:
+                labelled = self.label in {each["name"] for each in data["labels"]}
+                yield self._issue(data, labelled, known is None or known.withdrawn)
 
     def _issue(self, data: Any, labelled: bool, look_up: bool) -> Issue:
         """`look_up`: whether it may be accepted now, so that label and edits have to be known exactly."""

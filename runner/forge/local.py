@@ -46,7 +46,7 @@ class Local:
             return self._merge_there(place, proposal, message, by)
         return self._merge_by_push(target, there, proposal, message, by)
 
-    def hear(self, watched: Sequence[Watched]) -> Heard:
+    def hear(self, watched: Sequence[Watched], only: frozenset[str] | None = None) -> Heard:
         """Here people speak by commands alone."""
         return Heard()
 
