@@ -1,7 +1,5 @@
 """What a person says to a task from the terminal: approve a proposal, or one command on the task's ref."""
 
-import getpass
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,10 +7,8 @@ from typing import Any
 
 import msgspec
 
-from runner import acting, commands, wiring
-from runner.errors import UserError
-from runner.forge import Refused
-from runner.git import Identity
+from runner import commands
+from runner.approval import approve, person
 from runner.host import Site, site_at, timestamp
 from runner.observe import View, observe
 from runner.orders import compose
@@ -28,37 +24,8 @@ def approve_stage(folder: Path, task: str) -> Iterator[str]:
     site = site_at(folder)
     view = observe(site)
     state = view.state(task)
-    why_not = unready(state)
-    if why_not is not None:
-        raise UserError(f"{task}: {why_not}", f"pullwright task show {task}")
-    host = wiring.host(site, view.settings, say=lambda line: None)
-    answer = acting.merge(host, view, state, by=person(site))
-    if isinstance(answer, Refused):
-        raise UserError(f"{task}: {answer.reason}", _way_round(task, answer))
-    yield f"{task}  {answer}"
+    yield f"{task}  {approve(site, view, state, person(site))}"
     yield _after(state, site, view)
-
-
-def unready(state: TaskState) -> str | None:
-    """Pure: why there is nothing to approve, or None."""
-    if state.current is None:
-        return "it is complete"
-    if state.open is None:
-        return f"there is no proposal yet: {state.current} has not begun"
-    ref, entry = state.open.ref, state.open.entry
-    if entry.state != "ready":
-        why = entry.hold.reason if entry.hold is not None else "its agent is at work"
-        return f"there is no proposal yet: {ref.stage} is {entry.state}: {why}"
-    if any(said.verb == "reject" and said.about(ref.stage, ref.attempt) for said in state.commands):
-        return f"{ref.stage} was rejected"
-    return "it is cancelled" if state.standing.cancelled else None
-
-
-def _way_round(task: str, answer: Refused) -> str:
-    """Where the merge itself was refused the reason names the command; else another look of the runner helps."""
-    if answer.kind == "hold" and "git " in answer.reason:
-        return "the next run notices the merge by itself"
-    return f"pullwright run --task {task} looks again, then: pullwright task show {task}"
 
 
 def _after(state: TaskState, site: Site, view: View) -> str:
@@ -108,14 +75,3 @@ def in_words(budget: Budget) -> str:
         if value is not None
     ]
     return f"at most {', '.join(amounts)}" if amounts else "no bounds"
-
-
-def person(site: Site) -> Identity:
-    """Who runs the command, as their Git knows them."""
-
-    def ask(key: str) -> str:
-        done = subprocess.run(["git", "config", key], cwd=site.folder, capture_output=True, text=True)
-        return done.stdout.strip()
-
-    name = ask("user.name") or getpass.getuser()
-    return Identity(name, ask("user.email") or f"{getpass.getuser()}@localhost")
