@@ -18,7 +18,7 @@ from runner.host import Site
 from runner.observe import HEADS, OURS
 from runner.progress import Afresh, Refs
 from runner.state import TaskState
-from webhook import crew, families, landings, store
+from webhook import crew, families, landings, store, talk_rows
 from webhook.eyes import Sight
 from webhook.families import Ground, Seen, by_task, on_disk, owner
 from webhook.pipes import Pipes
@@ -156,7 +156,7 @@ class Index:
 def relevant(refs: Refs) -> dict[str, str]:
     """The refs of which rows are derived. Of trajectories it only matters that they are there."""
     found = {f"heads/{branch}": oid for branch, oid in refs.branches.items() if owner(f"heads/{branch}")}
-    found |= {name: oid for name, oid in refs.ours.items() if name.startswith("commands/")}
+    found |= {name: oid for name, oid in refs.ours.items() if name.startswith(("commands/", talk_rows.REFS))}
     found |= {name: "there" for name in refs.ours if name.startswith("trajectories/")}
     return found | {BASE: refs.base}
 
@@ -188,6 +188,8 @@ class _Turn:
         everything = self.all or any(name.startswith("commands/agents/") for name in changed)
         if wrote or everything:
             self._agents(ground, settings)
+        said = talk_rows.write(self.conn, self.index.pipes, self.now, changed)
+        store.tell(self.conn, said, quiet=self.quiet)
         store.put_refs(self.conn, self.before, self.now)
         return frozenset(slugs)
 
@@ -295,6 +297,7 @@ class _Turn:
         repository = ground.settings.repository
         if store.get(self.conn, "repository") not in (None, repository):
             store.clear(self.conn)
+            talk_rows.clear(self.conn)
         store.put(self.conn, "repository", repository)
         return Names(repository)
 

@@ -116,7 +116,35 @@ def _memory(db: "Database") -> None:
     db.conn.execute("CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, task_id TEXT, data TEXT)")
 
 
-STEPS = (first,)
+def second(db: "Database") -> None:
+    """Discussions, what was said in them, their files; and full-text indexes."""
+    text, number = str, int
+    db.table("discussions").create(
+        {
+            "id": text, "title": text, "task": text, "agent": text, "created_at": text, "created_by": text,
+            "updated_at": text, "messages": number, "waiting": text, "waiting_since": text, "head": text,
+        },
+        pk="id", not_null={"title", "updated_at"},
+    )  # fmt: skip
+    db.table("discussion_messages").create(
+        {
+            "discussion_id": text, "position": number, "id": text, "at": text, "role": text, "who": text, "text": text,
+            "data": text,
+        },
+        pk=("discussion_id", "position"), foreign_keys=[("discussion_id", "discussions", "id")],
+    )  # fmt: skip
+    db.table("discussion_files").create(
+        {"discussion_id": text, "name": text, "size": number, "media_type": text, "blob": text},
+        pk=("discussion_id", "name"), foreign_keys=[("discussion_id", "discussions", "id")],
+    )  # fmt: skip
+    db.table("discussions").create_index(["updated_at", "id"])
+    db.table("discussions").create_index(["task"])
+    db.table("discussion_messages").create_index(["discussion_id", "id"])
+    for name, columns in (("discussions", ["title"]), ("discussion_messages", ["text"])):
+        db.table(name).enable_fts(columns, create_triggers=True, tokenize="unicode61 remove_diacritics 2")
+
+
+STEPS = (first, second)
 
 
 def migrate(db: "Database") -> None:

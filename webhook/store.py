@@ -21,11 +21,12 @@ ORDER = "-priority, coalesce(created_at, '~'), slug"
 KEPT = 20_000  # events that a client may have missed and still catch up with
 HOST = {"agents": ("workspace_path",), "agent_workspaces": COLUMNS["agent_workspaces"]}
 """Facts of this host, which `index verify` leaves out."""
-COMPARED = (*COLUMNS, "problems", "births", "landings", "settings", "refs")
+TALK = ("discussions", "discussion_messages", "discussion_files")
+COMPARED = (*COLUMNS, *TALK, "problems", "births", "landings", "settings", "refs")
 
 
 class Event(NamedTuple):
-    """Something that those who follow hear: `update`, `stage`, `hold` or `removed`."""
+    """Something that those who follow hear: `update`, `stage`, `hold`, `removed` or `said` (of a discussion)."""
 
     kind: str
     task_id: str

@@ -16,7 +16,7 @@ from runner.host import Site, lock
 from runner.secrets import Redactor, known_values
 from runner.talk import files as kinds
 from runner.talk.files import Refused
-from runner.talk.messages import About, Discussion, Message, is_id, lines, parse, readable, within
+from runner.talk.messages import About, Discussion, Message, assemble, is_id, lines, newest, readable, within
 from runner.wording import one_line
 
 ABOUT, SAID, FILES = "discussion.json", "messages.jsonl", "files/"
@@ -52,13 +52,9 @@ def at(repo: git.Repo, id: str, commit: str | None) -> Discussion | None:
         return None
     there = _listed(repo, commit)
     texts = git.blobs(repo, [there[name][0] for name in (ABOUT, SAID) if name in there])
-    try:
-        about = msgspec.json.decode(texts[there[ABOUT][0]], type=About)
-    except (KeyError, msgspec.DecodeError, UnicodeDecodeError):
-        return None  # anybody who may push can write here
-    said = parse(texts[there[SAID][0]]) if SAID in there else ()
     sizes = {path.removeprefix(FILES): size for path, (_, size) in there.items() if path.startswith(FILES)}
-    return Discussion(msgspec.structs.replace(about, id=id), said, sizes, commit)
+    found = [texts.get(there[name][0], b"") if name in there else b"" for name in (ABOUT, SAID)]
+    return assemble(id, found[0], found[1], sizes, commit)
 
 
 def listing(site: Site) -> tuple[Discussion, ...]:
@@ -66,11 +62,6 @@ def listing(site: Site) -> tuple[Discussion, ...]:
     found = (at(site.repo, ref.removeprefix(HERE), oid) for ref, oid in git.refs(site.repo, HERE).items())
     known = [one for one in found if one is not None]
     return tuple(sorted(known, key=lambda one: (newest(one), one.about.id), reverse=True))
-
-
-def newest(discussion: Discussion) -> str:
-    """When something was said last."""
-    return max([discussion.about.created.at, *(message.at for message in discussion.messages)])
 
 
 def bring(site: Site, id: str | None = None) -> None:

@@ -167,3 +167,19 @@ def parse(data: bytes) -> tuple[Message, ...]:
             continue
         found.setdefault(message.id, msgspec.structs.replace(message, text=within(message.text)))
     return tuple(found.values())
+
+
+def assemble(id: str, about: bytes, said: bytes, files: dict[str, int], head: str) -> Discussion | None:
+    """A discussion from the files of its commit; None where `about` is no `discussion.json`."""
+    try:
+        found = msgspec.json.decode(about, type=About)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None  # anybody who may push can write here
+    title = one_line(found.title, TITLE) or id
+    task = id if found.task is not None else None  # a discussion is that of the task whose name it has, or of none
+    return Discussion(msgspec.structs.replace(found, id=id, title=title, task=task), parse(said), files, head)
+
+
+def newest(discussion: Discussion) -> str:
+    """When something was said last (ISO 8601, UTC)."""
+    return max([discussion.about.created.at, *(message.at for message in discussion.messages)])
