@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from runner import credentials
 from runner.agents import Agent, Settings
 from runner.errors import UserError
-from runner.forge import Forge
+from runner.forge import Forge, Hosting
 from runner.host import Host, Site
 from runner.lifecycle import Stage
 from runner.models import Model
@@ -19,6 +20,9 @@ from runner.notify import Server
 from runner.sandbox import Sandbox
 from runner.secrets import Redactor, known_values
 from runner.web import Web
+
+if TYPE_CHECKING:
+    from runner.forge.github import GitHub
 
 
 def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
@@ -34,6 +38,7 @@ def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
         redactor=clean,
         web=web(site.state),
         mail=mail_server(settings),
+        cloning=_sandbox(("github.com",)),
     )
     if not made.forge.talks:
         return made
@@ -77,6 +82,11 @@ def mail_server(settings: Settings) -> Server | None:
 
 def sandbox(settings: Settings) -> Sandbox:
     """bubblewrap, unless the operator says in `PULLWRIGHT_SANDBOX` that the whole host is disposable."""
+    return _sandbox(_registry_hosts(settings))
+
+
+def _sandbox(hosts: tuple[str, ...]) -> Sandbox:
+    """The same; `hosts` are those that its network `registry` reaches."""
     choice = os.environ.get("PULLWRIGHT_SANDBOX", "bubblewrap")
     if choice == "external":
         from runner.sandbox.external import External
@@ -86,7 +96,7 @@ def sandbox(settings: Settings) -> Sandbox:
         raise UserError(f"PULLWRIGHT_SANDBOX is {choice!r}", "set it to bubblewrap or external, or leave it out")
     from runner.sandbox.bubblewrap import Bubblewrap
 
-    return Bubblewrap(registry_hosts=_registry_hosts(settings))
+    return Bubblewrap(registry_hosts=hosts)
 
 
 def _registry_hosts(settings: Settings) -> tuple[str, ...]:
@@ -107,7 +117,17 @@ def forge(site: Site, settings: Settings) -> Forge:
     return Local(site.repo, site.hub.url, site.hub.own)
 
 
-def github(site: Site, settings: Settings) -> Forge:
+def hosting(site: Site, settings: Settings) -> Hosting | None:
+    """What the hub's server does beyond Git for a service; None where it is nothing but Git."""
+    if settings.forge != "github":
+        return None
+    from runner.forge.github_hosting import GitHubHosting
+
+    found = github(site, settings)
+    return GitHubHosting(found.client, found.proposals)
+
+
+def github(site: Site, settings: Settings) -> "GitHub":
     """GitHub, with the credentials that the environment holds for the hub's server."""
     found = credentials.from_environment(site.hub.url)
     if found is None:

@@ -1,12 +1,16 @@
 """Where proposals live. `local` is plain Git; `github` is pull requests."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
 from runner.git import Identity
 from runner.lifecycle import StageRef
+from runner.web import Page
+
+Subject = Literal["issue", "pull_request", "diff", "review_threads", "file", "code", "log"]
+"""What an agent may read there; `log` is that of the checks on its own branch."""
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -184,4 +188,57 @@ class Forge(Protocol):
 
     def settle(self) -> None:
         """Show what was held back, at the end of a run."""
+        ...
+
+    def read(self, subject: Subject, which: str, branch: str) -> Page:
+        """What an agent working on `branch` asks for, as text. Nothing is changed. Raises `ToolError`."""
+        ...
+
+    def comment(self, task: str, key: str, text: str) -> str:
+        """Say an agent's `text` below the task's issue, once for each `key`; returns where. Raises `ToolError`."""
+        ...
+
+
+class Hook(NamedTuple):
+    """A webhook that has sent us something: of a `repository`, or an App's, which is an `integration`."""
+
+    kind: str
+    id: int
+
+
+class Failed(NamedTuple):
+    """A delivery of a webhook that was not answered well: the attempt's `id`, the delivery's own `guid`."""
+
+    id: int
+    guid: str
+
+
+class Hosting(Protocol):
+    """What a server with issues, pull requests and workflows does for the service. Plain Git has none.
+
+    Everything raises `UserError` where the server refuses, or does not answer.
+    """
+
+    def open_issue(self, title: str, body: str) -> tuple[int, str]:
+        """Open an issue, once; returns its number and its address."""
+        ...
+
+    def offer(self, branch: str, target: str, title: str, body: str) -> str:
+        """A pull request for a branch that is no stage's, opened once; returns its address."""
+        ...
+
+    def branch_of(self, number: int) -> str:
+        """The branch of the pull request with that number; nothing where it is none of this repository."""
+        ...
+
+    def failed(self, hook: Hook) -> tuple[Failed, ...]:
+        """The newest hundred deliveries that failed, the newest first."""
+        ...
+
+    def redeliver(self, hook: Hook, delivery: int) -> None:
+        """Have a delivery sent again."""
+        ...
+
+    def start_workflow(self, branch: str) -> None:
+        """Start a run of our workflow as `branch` has it."""
         ...

@@ -2,16 +2,20 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 
-from runner.credentials import Credentials
-from runner.forge import Heard, Merged, Proposal, Refused, Shown, Watched
+from runner.credentials import FOR_LOGS, Credentials
+from runner.errors import ToolError, UserError
+from runner.forge import Heard, Merged, Proposal, Refused, Shown, Subject, Watched
 from runner.forge.github_client import Client
 from runner.forge.github_proposals import Proposals
+from runner.forge.github_read import Reading
 from runner.forge.github_show import Show
 from runner.forge.github_talk import LABELS, Talk
 from runner.git import Identity
 from runner.lifecycle import StageRef
+from runner.web import Page
 
 JOB = 41898282
 """The account `github-actions[bot]` on github.com, as which a job's own token acts: it may not ask who it is."""
@@ -38,6 +42,9 @@ class GitHub:
         self.proposals = Proposals(self.client, lambda: self.ours)
         self.talk = Talk(self.client, self.proposals, lambda: self.ours, label)
         self.screen = Show(self.client, lambda: self.ours)
+        self.reading = Reading(
+            self.client, Client(replace(credentials, permissions=FOR_LOGS, _minted=None), clock, sleep)
+        )
         self._shown: dict[str, Shown] = {}
 
     @cached_property
@@ -123,3 +130,17 @@ class GitHub:
     def settle(self) -> None:
         """Notes that had to wait."""
         self.screen.settle()
+
+    def read(self, subject: Subject, which: str, branch: str) -> Page:
+        """What an agent asks for, of this repository alone."""
+        return self.reading.page(subject, which, branch)
+
+    def comment(self, task: str, key: str, text: str) -> str:
+        """One comment below the issue, in our name, which is never heard as a person's."""
+        if not task.startswith("issue-"):
+            raise ToolError("This task is no issue: there is nothing to comment on. Write a note instead.")
+        number = int(task.removeprefix("issue-"))
+        try:
+            return self.screen.aside(number, key, text)
+        except UserError as error:
+            raise ToolError(f"GitHub does not take it: {error.what}") from error

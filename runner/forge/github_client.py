@@ -63,6 +63,15 @@ class Client:
                 return found
             page += 1
 
+    def elsewhere(self, path: str) -> str | None:
+        """Where GitHub sends whoever asks for `path` (302), or None where there is nothing. Nothing is followed."""
+        status, headers, text = self._send("GET", path, {}, None)
+        if status == 302:
+            return headers["location"]
+        if status in (404, 410):
+            return None
+        raise _unanswered(self.place.api, path, status, text)
+
     def write(self, verb: str, path: str, body: Any) -> Any:
         """Do it once. Raises `Rejected` when nothing was done, `Unclear` when nobody knows.
 

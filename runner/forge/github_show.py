@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from runner.errors import UserError
+from runner.errors import ToolError, UserError
 from runner.forge import Mark, Remark
 from runner.forge.github_client import Client, Rejected, Unclear
 from runner.forge.github_talk import LABELS, MARKER
 
+ASIDE, MOST_ASIDES = "aside ", 5
 BETWEEN_NOTES = 30.0  # seconds between two changes of the same note
 LOOKS = 3
 
@@ -43,6 +44,17 @@ class Show:
             self._repeatable("PATCH", f"{self.path}/issues/comments/{found['id']}", {"body": body})
         else:
             self._comment(number, key, body)
+
+    def aside(self, number: int, key: str, text: str) -> str:
+        """A comment of an agent on an issue, made once; returns its address. Raises `ToolError` when there are many."""
+        mine = [each for each in self.client.pages(f"{self.path}/issues/{number}/comments") if self._is_ours(each)]
+        asides = [each for each in mine if each["body"].startswith(f"{MARKER}{ASIDE}")]
+        if not any(each["body"].startswith(f"{MARKER}{ASIDE}{key} -->") for each in asides):
+            if len(asides) >= MOST_ASIDES:
+                raise ToolError(f"Agents have commented {MOST_ASIDES} times here: no more. Write a note instead.")
+            self.note(number, f"{ASIDE}{key}", text, now=True)
+        found = self._own(number, f"{MARKER}{ASIDE}{key} -->")
+        return str(found["html_url"]) if found is not None else f"#{number}"
 
     def settle(self) -> None:
         """Write the notes that were held back, when they may be written."""

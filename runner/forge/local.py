@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner import git
-from runner.forge import Heard, Merged, Proposal, Refused, Shown, Watched
+from runner.errors import ToolError
+from runner.forge import Heard, Merged, Proposal, Refused, Shown, Subject, Watched
 from runner.git import Identity
 from runner.lifecycle import StageRef
+from runner.web import Page
 
 
 class Local:
@@ -58,6 +60,14 @@ class Local:
 
     def settle(self) -> None:
         """Nothing is held back."""
+
+    def read(self, subject: Subject, which: str, branch: str) -> Page:
+        """There is nothing but Git, which the agent has."""
+        raise ToolError("This repository is on no server that could be asked. Look into its files and its log.")
+
+    def comment(self, task: str, key: str, text: str) -> str:
+        """There are no issues."""
+        raise ToolError("This repository has no issues. Write a note instead.")
 
     def _merge_by_push(
         self, target: str, there: str, proposal: Proposal, message: str, by: Identity | None
