@@ -24,7 +24,7 @@ def approve_stage(folder: Path, task: str) -> Iterator[str]:
     site = site_at(folder)
     view = observe(site)
     state = view.state(task)
-    yield f"{task}  {approve(site, view, state, person(site))}"
+    yield f"{task}  {approve(site, view, state, person(site.folder))}"
     yield _after(state, site, view)
 
 
@@ -40,7 +40,7 @@ def say(folder: Path, task: str, verb: str, **args: Any) -> str:
     """Append a command to the task's ref. Raises `UserError` when it makes no sense now."""
     site = site_at(folder)
     view = observe(site)
-    who = person(site)
+    who = person(site.folder)
     at = timestamp(datetime.now(UTC))
     command = compose(view.state(task), view.settings, verb, f"{who.name} <{who.email}>", at, **args)
     commands.append(site.repo, site.hub.url, commands.ref_of(task), command)

@@ -2,6 +2,7 @@
 
 import getpass
 import subprocess
+from pathlib import Path
 
 from runner import acting, wiring
 from runner.errors import UserError
@@ -47,11 +48,11 @@ def _way_round(task: str, answer: Refused) -> str:
     return f"pullwright run --task {task} looks again, then: pullwright task show {task}"
 
 
-def person(site: Site) -> Identity:
-    """Whom this host's Git takes commits for: the person of the repository around the site."""
+def person(folder: Path) -> Identity:
+    """Who makes commits in the repository around `folder`, as its Git knows them."""
 
     def ask(key: str) -> str:
-        done = subprocess.run(["git", "config", key], cwd=site.folder, capture_output=True, text=True)
+        done = subprocess.run(["git", "config", key], cwd=folder, capture_output=True, text=True)
         return done.stdout.strip()
 
     name = ask("user.name") or getpass.getuser()
