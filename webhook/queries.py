@@ -5,6 +5,7 @@ A connection belongs to the thread that made it; the index is read while others 
 
 import base64
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -86,40 +87,34 @@ class Reader:
             if value is not None:
                 where.append(clause)
                 given.append(value)
-        if q is not None and (match := _match(q)):
+        if q is not None and (words := match(q)):
             where.append(
                 "(tasks.rowid IN (SELECT rowid FROM tasks_fts WHERE tasks_fts MATCH ?) OR tasks.id IN (SELECT task_id"
                 " FROM task_updates JOIN task_updates_fts ON task_updates.rowid = task_updates_fts.rowid"
                 " WHERE task_updates_fts MATCH ?))"
             )
-            given += [match, match]
+            given += [words, words]
         if page.cursor is not None:
             where.append(f"({store.ORDER}) > (?, ?, ?)")
-            given += _cursor(page.cursor, (int, str, str))
+            given += values(page.cursor, (int, str, str))
         query = f"SELECT {TASK}, {store.ORDER} FROM tasks WHERE {' AND '.join(where)} ORDER BY {store.ORDER} LIMIT ?"
-        return self._page(query, given, page)
+        return page_of(self.conn, query, given, page)
 
     def updates(self, task_id: str, page: Page) -> bytes:
         """A page of a task's history, oldest first."""
-        after = _cursor(page.cursor, (int,)) if page.cursor is not None else [-1]
+        after = values(page.cursor, (int,)) if page.cursor is not None else [-1]
         query = (
             f"SELECT {UPDATE}, position FROM task_updates WHERE task_id = ? AND position > ? ORDER BY position LIMIT ?"
         )
-        return self._page(query, [task_id, *after], page)
+        return page_of(self.conn, query, [task_id, *after], page)
 
     def agents(self, page: Page, status: str | None) -> bytes:
         """A page of agents by name."""
-        after = _cursor(page.cursor, (str,)) if page.cursor is not None else [""]
+        after = values(page.cursor, (str,)) if page.cursor is not None else [""]
         query = (
             f"SELECT {AGENT}, name FROM agents WHERE name > ? AND status = coalesce(?, status) ORDER BY name LIMIT ?"
         )
-        return self._page(query, [*after, status], page)
-
-    def _page(self, query: str, given: list[Any], page: Page) -> bytes:
-        found = self.conn.execute(query, [*given, page.limit + 1]).fetchall()
-        rows = found[: page.limit]
-        following = msgspec.json.encode(_encoded(rows[-1][1:]) if len(found) > len(rows) else None)
-        return b'{"items":[' + ",".join(row[0] for row in rows).encode() + b'],"next":' + following + b"}"
+        return page_of(self.conn, query, [*after, status], page)
 
     def task(self, id: str) -> bytes | None:
         """One task with its attempts, proposals and dependencies."""
@@ -158,6 +153,14 @@ class Reader:
         return store.get(self.conn, "line") or "", oldest if oldest is not None else newest + 1, newest
 
 
+def page_of(conn: sqlite3.Connection, query: str, given: list[Any], page: Page) -> bytes:
+    """The rows of a query for one more than a page holds, as JSON; what stands after the first column is the cursor."""
+    found = conn.execute(query, [*given, page.limit + 1]).fetchall()
+    rows = found[: page.limit]
+    following = msgspec.json.encode(_encoded(rows[-1][1:]) if len(found) > len(rows) else None)
+    return b'{"items":[' + ",".join(row[0] for row in rows).encode() + b'],"next":' + following + b"}"
+
+
 def _uuid(word: str) -> str | None:
     try:
         return str(UUID(word)) if len(word) == 36 else None
@@ -165,7 +168,7 @@ def _uuid(word: str) -> str | None:
         return None
 
 
-def _match(q: str) -> str:
+def match(q: str) -> str:
     """What a person typed, as a query that finds every word or its beginning; no operator of FTS5 counts."""
     return " ".join(f'"{word}"*' for word in re.findall(r"\w+", q)[:20])
 
@@ -174,7 +177,7 @@ def _encoded(after: tuple[Any, ...]) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(after)).decode().rstrip("=")
 
 
-def _cursor(text: str, shape: tuple[type, ...]) -> list[Any]:
+def values(text: str, shape: tuple[type, ...]) -> list[Any]:
     """The values in a cursor. Raises `BadCursor`."""
     try:
         found = msgspec.json.decode(base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)))
