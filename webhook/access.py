@@ -6,14 +6,17 @@ https://github.com/advisories?query=dns+rebinding), and no answer allows another
 
 import hmac
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from webhook.options import Options, is_loopback
 
 COOKIE = "pullwright"
-OPEN = frozenset({"/healthz", "/readyz", "/webhook"})
-"""Paths that need no token: they tell nothing, or have a signature."""
+FROM = "sec-fetch-site"
+OPEN = frozenset({"/healthz", "/readyz", "/webhook", "/login"})
+"""Paths that need no token: they tell nothing, have a signature, or ask for the token."""
+ASSETS = "/static/"
+Scope = Literal["read", "write"]
 
 
 class Denied(NamedTuple):
@@ -27,19 +30,27 @@ def check(options: Options, method: str, path: str, headers: Mapping[str, str]) 
     """Whether a request may go on; None: it may."""
     if options.loopback and not is_loopback(_name(headers.get("host", ""))):
         return Denied(403, "this service is for its own machine: ask it as localhost or 127.0.0.1")
-    if path in OPEN:
+    if path in OPEN or path.startswith(ASSETS):
         return None
     writes = method not in ("GET", "HEAD", "OPTIONS")
     given = token(headers)
-    if given and _among(given, options.writers):
-        return None if _same_origin(headers) or not writes else Denied(403, "another site sent this request")
-    if given and _among(given, options.readers):
+    allowed = scope(options, given)
+    if allowed == "write":
+        return None if not writes or same_origin(headers) else Denied(403, "another site sent this request")
+    if allowed == "read":
         return Denied(403, "this token may read and not write") if writes else None
-    if given:
+    if given and "authorization" in headers:  # a browser's cookie may be that of an earlier service
         return Denied(401, "this token is not known")
     if options.loopback and not writes:
         return None
     return Denied(401, "a token is needed: Authorization: Bearer …")
+
+
+def scope(options: Options, given: str) -> Scope | None:
+    """What a token allows; None for one that is not known."""
+    if given and _among(given, options.writers):
+        return "write"
+    return "read" if given and _among(given, options.readers) else None
 
 
 def token(headers: Mapping[str, str]) -> str:
@@ -51,14 +62,25 @@ def token(headers: Mapping[str, str]) -> str:
     return next((value for name, _, value in pairs if name == COOKIE), "")
 
 
+def is_page(headers: Mapping[str, str]) -> bool:
+    """Whether a person's browser asks for something to look at."""
+    return "text/html" in headers.get("accept", "")
+
+
 def _among(given: str, known: Iterable[str]) -> bool:
     return any([hmac.compare_digest(given.encode(), one.encode()) for one in known])  # noqa: C419 (no time is told)
 
 
-def _same_origin(headers: Mapping[str, str]) -> bool:
-    """A browser says where a request comes from; whoever carries a token in a header is no browser's visitor."""
+def same_origin(headers: Mapping[str, str]) -> bool:
+    """Whether our own pages sent a request that changes something, which a browser has to say with it.
+
+    By `Origin`, or by `Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/); whoever carries a token in a header is
+    no browser's visitor.
+    """
     origin = headers.get("origin", "")
-    return "authorization" in headers or not origin or origin.partition("://")[2] == headers.get("host", "")
+    if "authorization" in headers:
+        return True
+    return origin.partition("://")[2] == headers.get("host") if origin else headers.get(FROM) == "same-origin"
 
 
 def _name(host: str) -> str:

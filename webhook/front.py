@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from webhook import access
 from webhook.intake import Intake
@@ -66,6 +67,9 @@ class Front:
         if await self._ticket(scope, headers, send):
             return
         denied = access.check(self.options, method, path, headers)
+        if denied is not None and denied.status == 401 and access.is_page(headers):
+            await _see(send, f"/login?then={quote(path)}")
+            return
         if denied is not None:
             more = ((b"www-authenticate", b"Bearer"),) if denied.status == 401 else ()
             await problem(send, denied.status, denied.reason, close=True, more=more)
@@ -86,10 +90,8 @@ class Front:
             await problem(send, denied.status, denied.reason)
             return True
         cookie = f"{access.COOKIE}={given}; Path=/; HttpOnly; SameSite=Strict"
-        where = "/" + scope["path"].lstrip("/") + (f"?{rest}" if rest else "")  # never another host
-        answer = [(b"location", where.encode()), (b"set-cookie", cookie.encode()), (b"content-length", b"0"), *SAFE]
-        await send({"type": "http.response.start", "status": 303, "headers": answer})
-        await send({"type": "http.response.body", "body": b""})
+        where = "/" + quote(scope["path"].lstrip("/")) + (f"?{rest}" if rest else "")  # never another host
+        await _see(send, where, (b"set-cookie", cookie.encode()))
         return True
 
     async def _mirrored(self, headers: dict[str, str], scope: Any, receive: Any, send: Any) -> None:
@@ -161,6 +163,13 @@ class Front:
 
     def _safe(self, app: Any) -> list[tuple[bytes, bytes]]:
         return [] if app is self.intake else SAFE  # a hook is no browser
+
+
+async def _see(send: Any, where: str, *more: tuple[bytes, bytes]) -> None:
+    """Send a browser to another of our pages."""
+    answer = [(b"location", where.encode()), (b"content-length", b"0"), *more, *SAFE]
+    await send({"type": "http.response.start", "status": 303, "headers": answer})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _group(path: str) -> str:
