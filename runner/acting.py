@@ -35,7 +35,7 @@ def act(host: Host, view: View, state: TaskState, action: Action) -> str | Lost 
             if not evaluating.fits(agent, state):
                 return f"its complexity is {state.complexity(0)}, which is not for {agent.name}"
             return _clear(host, state) or _worked(
-                taking.claim(host, settings, state, agent, wanted, attempt, ours), state, ""
+                taking.claim(host, settings, state, agent, wanted, attempt, view.refs), state, ""
             )
         case Resume(takeover=False):
             return _resumed(taking.again(host, settings, state, ours), state)

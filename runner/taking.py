@@ -12,16 +12,19 @@ from runner.commands import Command
 from runner.history import History
 from runner.host import Host
 from runner.lease import TRAJECTORY, Lease, goes_on, told, trajectory_name
-from runner.lifecycle import Stage, StageRef, work_branch
-from runner.progress import done_stages, kept
+from runner.lifecycle import Stage, StageRef, stage_branch, work_branch
+from runner.progress import Refs, done_stages, kept
 from runner.record import Entry, Record
 from runner.state import OpenStage, TaskState
 
 
 def claim(
-    host: Host, settings: Settings, state: TaskState, agent: Agent, stage: Stage, attempt: int, ours: Mapping[str, str]
+    host: Host, settings: Settings, state: TaskState, agent: Agent, stage: Stage, attempt: int, seen: Refs
 ) -> Lease | Lost:
-    """Claim a stage that nobody has: its branch is created by our commit, or somebody was first."""
+    """Claim a stage that nobody has: its branch is created by our commit, or somebody was first.
+
+    `seen` are the refs from which the decision was made.
+    """
     ref = StageRef(state.task.id, stage, attempt)
     work = None if state.reverted else state.work
     first = () if work else (git.Push(claims.ref(work_branch(ref.task)), state.base, ""),)
@@ -30,7 +33,7 @@ def claim(
     before = history.skipping(before, state.standing.skipped & set(state.stages) & state.done)
     frozen = before.record.request
     entry = _entry(host, agent, attempt, ground)
-    lease = _lease(host, settings, state, ref, agent, before, entry, ground, ours)
+    lease = _lease(host, settings, state, ref, agent, before, entry, ground, seen.ours)
     lease.note("status_change", f"{agent.name} ({agent.model}) takes {stage}, attempt {attempt}")
     made = lease.commit(ground.tree, wording.claim(ref, frozen.title, entry), *ground.head)
     trajectory = lease.with_trajectory(b"")  # its ref keeps the attempt's number, whatever becomes of the branch
@@ -39,14 +42,23 @@ def claim(
         return answer
     lease.pushed_at(made)
     lease.trajectory = trajectory[0].new if trajectory else lease.trajectory
-    return _still_wanted(lease, state) or lease
+    return _still_wanted(lease, state, seen) or lease
 
 
-def _still_wanted(lease: Lease, state: TaskState) -> Lost | None:
-    """Read the target's record again: a branch that is absent since its stage was just merged is not unclaimed."""
+def _still_wanted(lease: Lease, state: TaskState, seen: Refs) -> Lost | None:
+    """Read the target's record again: a branch that is absent since its stage was just merged is not unclaimed.
+
+    Git lists a hub's refs one after the other, so an attempt that was claimed meanwhile may have been seen by half:
+    its trajectory, which counts, without its branch, which was read before. The later attempt gives way.
+    """
     host, ref = lease.host, lease.ref
     work, base = claims.ref(f"work/{ref.task}"), claims.ref(state.base_name)
-    now = claims.look(host.repo, host.hub.url, work, base)
+    earlier = [stage_branch(ref.task, ref.stage, number) for number in range(1, ref.attempt)]
+    unseen = [claims.ref(branch) for branch in earlier if branch not in seen.branches]
+    now = claims.look(host.repo, host.hub.url, work, base, *unseen)
+    if any(branch in now for branch in unseen):
+        claims.release(host.repo, host.hub.url, lease.branch, lease.head)
+        return Lost(f"an earlier attempt at {ref.stage} of {ref.task} was claimed meanwhile: look again")
     if now.get(base) == state.base and now.get(work, state.base) == (state.work or state.base):
         return None
     wanted = [f"+{name}:refs/remotes/hub/{name.removeprefix('refs/')}" for name in (work, base) if name in now]

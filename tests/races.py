@@ -195,8 +195,9 @@ def _claim(host: Host, view: View, given: Round) -> Lease | Lost:
         branches[f"work/{given.task}"] = given.work
         git.fetch(host.repo, host.hub.url, f"+refs/heads/work/{given.task}:refs/remotes/hub/heads/work/{given.task}")
     task = msgspec.structs.replace(view.states[0].task, id=given.task, path=f"tasks/{given.task}.yaml", kept_in="")
-    state = task_state(host.site, view.refs._replace(branches=branches, ours={}), view.settings, task)
-    return taking.claim(host, view.settings, state, view.settings.agents[0], Stage(given.stage), 1, {})
+    seen = view.refs._replace(branches=branches, ours={})
+    state = task_state(host.site, seen, view.settings, task)
+    return taking.claim(host, view.settings, state, view.settings.agents[0], Stage(given.stage), 1, seen)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def _race(folder: Path, ids: list[str], barrier: Barrier, results: Any) -> None:
         barrier.wait(60)
         began = time.monotonic()
         taken = taking.claim(
-            host, view.settings, view.state(id), view.settings.agents[0], Stage.DESIGN, 1, view.refs.ours
+            host, view.settings, view.state(id), view.settings.agents[0], Stage.DESIGN, 1, view.refs
         )
         turns.append(Turn(began, time.monotonic(), taken.head if isinstance(taken, Lease) else None))
     results.put(turns)

@@ -39,7 +39,7 @@ def owned(scene: Scene) -> Lease:
     """A claim of the build, with nothing done yet."""
     view = scene.look()
     taken = taking.claim(
-        scene.host(), view.settings, view.state("greet"), view.settings.agents[0], Stage.BUILD, 1, view.refs.ours
+        scene.host(), view.settings, view.state("greet"), view.settings.agents[0], Stage.BUILD, 1, view.refs
     )
     assert isinstance(taken, Lease)
     return taken
@@ -136,6 +136,18 @@ def test_another_host_knows_the_number_of_an_attempt_whose_branch_is_gone(scene:
     owned(scene)
     git(scene.folder, "push", "-q", "origin", f":{BUILD}")
     assert Scene(clone(Path(scene.site.hub.url), tmp_path / "other")).state().attempts == 1
+
+
+def test_an_attempt_that_was_seen_by_half_is_not_followed_by_another(scene: Scene) -> None:
+    before = scene.look()
+    mine = owned(scene)
+    half = before.refs._replace(ours=scene.look().refs.ours)  # as if it was claimed between two lines of the list
+    state = progress.task_state(scene.site, half, before.settings, before.state("greet").task)
+    assert (state.open, state.attempts) == (None, 1)
+    answer = taking.claim(scene.host(), before.settings, state, before.settings.agents[0], Stage.BUILD, 2, half)
+    assert answer == Lost("an earlier attempt at build of greet was claimed meanwhile: look again")
+    there = scene.look().refs.branches
+    assert {name: head for name, head in there.items() if name.startswith(BUILD)} == {BUILD: mine.head}
 
 
 def test_a_stage_branch_checked_out_in_the_hub_holds_nothing_up_but_itself(tmp_path: Path, person: Path) -> None:
