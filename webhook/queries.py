@@ -78,7 +78,19 @@ class Reader:
 
     def tasks(self, page: Page, *, status: str | None, agent: str | None, priority: int | None, q: str | None) -> bytes:
         """A page of tasks in the order in which they are taken, as JSON."""
-        where, given = ["1"], []
+        where, given = self.wanted(status=status, agent=agent, priority=priority, q=q)
+        if page.cursor is not None:
+            where.append(f"({store.ORDER}) > (?, ?, ?)")
+            given += values(page.cursor, (int, str, str))
+        query = f"SELECT {TASK}, {store.ORDER} FROM tasks WHERE {' AND '.join(where)} ORDER BY {store.ORDER} LIMIT ?"
+        return page_of(self.conn, query, given, page)
+
+    def wanted(
+        self, *, status: str | None, agent: str | None, priority: int | None, q: str | None
+    ) -> tuple[list[str], list[Any]]:
+        """The conditions on `tasks` that a list is asked for, and the values in them; None asks for nothing."""
+        where: list[str] = ["1"]
+        given: list[Any] = []
         for clause, value in (
             ("tasks.status = ?", status),
             ("assigned_agent_id = ?", (self.agent_id(agent) or "") if agent is not None else None),
@@ -94,11 +106,7 @@ class Reader:
                 " WHERE task_updates_fts MATCH ?))"
             )
             given += [words, words]
-        if page.cursor is not None:
-            where.append(f"({store.ORDER}) > (?, ?, ?)")
-            given += values(page.cursor, (int, str, str))
-        query = f"SELECT {TASK}, {store.ORDER} FROM tasks WHERE {' AND '.join(where)} ORDER BY {store.ORDER} LIMIT ?"
-        return page_of(self.conn, query, given, page)
+        return where, given
 
     def updates(self, task_id: str, page: Page) -> bytes:
         """A page of a task's history, oldest first."""
