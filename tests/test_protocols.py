@@ -10,7 +10,7 @@ from runner.protocols import PROTOCOLS, Act, Malformed, NeedBody, choose
 from runner.protocols import json_schema as by_json
 from runner.protocols import native as by_calls
 from runner.protocols import text as by_text
-from runner.protocols.body import MAX_ATTEMPTS, first_block
+from runner.protocols.body import MAX_ATTEMPTS, first_block, in_here_document
 from runner.protocols.choice import billions
 from runner.tools import TOOLS, describe
 
@@ -91,7 +91,8 @@ def test_the_thought_of_an_action_is_kept():
         (Reply('{"tool": "bash", "arguments": {"command": "rm -r /wor', finish="length"), "length"),
         (Reply('{"tool": "bash", "argu', finish="aborted"), "aborted"),
         (Reply("```bash\nrm -r bui", finish="length"), "length"),
-        (Reply("<function=bash><parameter=command>rm -r bui", finish="length"), "arguments"),
+        (Reply("<function=bash><parameter=command>rm -r bui", finish="length"), "length"),
+        (Reply("```bash\ncat > a.md <<'EOF'\n# A\n```\nls\n```\nEOF\n```"), "format"),
         (Reply("", completion_tokens=40), "swallowed"),
         (Reply(" \n"), "empty"),
         (Reply('{"tool": "teleport", "arguments": {}}'), "tool"),
@@ -443,3 +444,20 @@ def test_an_agents_own_setting_wins():
 def test_sizes_are_read_from_names():
     sizes = {"llama3.2:3b": 3.0, "smollm2:135m": 0.135, "qwen2.5:0.5b-instruct": 0.5, "gpt-oss": None, "phi4": None}
     assert {model: billions(model) for model in sizes} == sizes
+
+
+@pytest.mark.parametrize(
+    ("command", "inside"),
+    [
+        ("cat > a <<EOF\nhello\nEOF\nls", False),
+        ("cat > a <<-'END'\n\thello\n\tEND", False),
+        ("cat <<A <<B\na\nA\nb\nB", False),
+        ("cat <<< EOF", False),
+        ("python3 -c 'print(1 << n)'", False),
+        ("cat > a <<EOF\nhello\n EOF", True),
+        ('cat > a << "EOF"\nhello', True),
+        ("cat <<A <<B\na\nA\nb", True),
+    ],
+)
+def test_a_command_that_ends_inside_a_here_document_is_known(command, inside):
+    assert in_here_document(command) is inside

@@ -115,3 +115,58 @@ def test_a_body_in_its_fence_arrives_as_it_was_written(body, path, before, after
     need = PROTOCOLS["json"].read(Reply(json.dumps({"tool": "write", "arguments": {"path": path}})), BUILD)
     said = f"{without_fences(before)}\n{fence}\n{written}\n{fence}\n{without_fences(after)}"
     assert PROTOCOLS["json"].read_body(Reply(said), need).call.arguments["content"] == f"{written}\n"
+
+
+LINES = st.sampled_from(
+    ["x = 1", "", "def f():", "```", "```python", "~~~", "</parameter>", "</function>", "}", '"', "\\"]
+)
+BODIES = st.lists(LINES | st.text('ab {}"\n<>`', max_size=12), min_size=1, max_size=8).map("\n".join)
+
+
+def as_json(path: str, body: str) -> str:
+    return json.dumps({"name": "write", "arguments": {"path": path, "content": body}})
+
+
+CARRIERS = {
+    "tag": lambda path, body: f"<tool_call>{as_json(path, body)}</tool_call>",
+    "fence": lambda path, body: f"I write.\n```json\n{as_json(path, body)}\n```",
+    "bare": lambda path, body: f"I write. {as_json(path, body)}",
+    "parameters": lambda path, body: (
+        f"<function=write>\n<parameter=path>\n{path}\n</parameter>\n"
+        f"<parameter=content>\n{body}\n</parameter>\n</function>"
+    ),
+    "block": lambda path, body: f"I write.\n````write {path}\n{body}\n````",
+    "short block": lambda path, body: f"I write.\n```write {path}\n{body}\n```",
+}
+
+
+def written(read: Read, following: Reply) -> str | None:
+    """The text that would be written, if any would be."""
+    while isinstance(read, NeedBody):
+        read = PROTOCOLS["json"].read_body(following, read)
+    return read.call.arguments.get("content") if isinstance(read, Act) and read.call.name == "write" else None
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(sorted(CARRIERS)),
+    st.sampled_from(["native", "text"]),
+    st.sampled_from(["a.md", "notes.txt"]),
+    BODIES,
+    st.integers(0, 400),
+    st.sampled_from(["length", "aborted"]),
+)
+def test_a_call_that_was_cut_anywhere_writes_the_whole_file_or_none(carrier, name, path, body, cut, finish):
+    said = CARRIERS[carrier](path, body)
+    read = PROTOCOLS[name].read(Reply(said[:cut], finish=finish if cut < len(said) else "stop"), BUILD)
+    text = written(read, Reply(""))
+    assert text is None or text.strip() == body.strip()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(["```", "````", "~~~~"]), BODIES, st.integers(0, 120), st.sampled_from(["length", "aborted"]))
+def test_a_body_that_was_cut_anywhere_is_whole_or_asked_for_again(fence, body, cut, finish):
+    need = PROTOCOLS["json"].read(Reply(json.dumps({"tool": "write", "arguments": {"path": "a.md"}})), BUILD)
+    said = f"Here:\n{fence}\n{body}\n{fence}\n"
+    text = written(need, Reply(said[:cut], finish=finish if cut < len(said) else "stop"))
+    assert text is None or text.strip() == body.strip()

@@ -36,6 +36,12 @@ WHOLE = "content"
 # Files that may be empty. Anything else that comes as an empty block was not written, and would empty a file.
 _EMPTY_FILES = ("__init__.py", "py.typed", ".gitkeep")
 
+# A fence that documents are asked for in, since the fences inside them are shorter.
+LONG = 4
+
+# `<<WORD`, `<<-WORD`, `<< 'WORD'`; not the here-string `<<<`, nor a shift such as `1 << n`.
+_HERE_DOCUMENT = re.compile(r"(?<!<)<<(-?)(?:[ \t]*(?=['\"A-Z]))?(['\"]?)([A-Za-z_]\w*)\2")
+
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^`\n]*?)[ \t]*")
 
 
@@ -107,17 +113,19 @@ def read_body(reply: Reply, need: NeedBody) -> Read:
 
     A block that is not closed is never taken: it would be half a file. Nor is an empty one.
     """
-    block = first_block(reply.text, whole=holds_fences(need.call.arguments.get("path")))
+    whole, cut = holds_fences(need.call.arguments.get("path")), reply.finish != "stop"
+    block = first_block(reply.text, whole=whole, cut=cut)
     if block is None or not block.closed or not (block.text.strip() or may_be_empty(need.call.arguments.get("path"))):
         return _again(need, reply, block)
     body = well_formed(block.text).replace("\0", "")
     return Act(ToolCall(need.call.name, {**need.call.arguments, need.parameter: body}, need.call.id), need.thought)
 
 
-def first_block(text: str, *, whole: bool = False) -> Block | None:
+def first_block(text: str, *, whole: bool = False, cut: bool = False) -> Block | None:
     """The first fenced block; blocks inside it that name their language count as part of it.
 
     `whole`: the reply is one document, which may hold fences of its own: it ends at the last line that can close it.
+    `cut`: the reply did not end by itself, so that what looks like a document's end may be the middle.
     """
     # Only these end a line of a file; `splitlines` would also cut at form feeds and U+0085.
     lines = text.replace("\r\n", "\n").split("\n")
@@ -126,8 +134,21 @@ def first_block(text: str, *, whole: bool = False) -> Block | None:
         return None
     start, opening = fences[0]
     ends = [number for number, match in fences[1:] if _closes(match, opening)]
-    end = (ends[-1] if ends else None) if whole else _end_by_depth(fences, opening)
+    end = _end_of_document(ends, opening, cut) if whole else _end_by_depth(fences, opening)
     return Block("".join(f"{line}\n" for line in lines[start + 1 : end]), end is not None)
+
+
+def in_here_document(command: str) -> bool:
+    """Whether a command ends inside a here-document: a fence in the file that it writes was taken for the block's end.
+
+    The shell would only warn, and write half a file (POSIX.1-2017, Shell Command Language 2.7.4).
+    """
+    lines = iter(command.split("\n"))
+    for line in lines:
+        for begun in _HERE_DOCUMENT.finditer(line):
+            if not any((inner.lstrip("\t") if begun[1] else inner) == begun[3] for inner in lines):
+                return True
+    return False
 
 
 def may_be_empty(path: object) -> bool:
@@ -141,7 +162,7 @@ def holds_fences(path: object) -> bool:
 
 
 def _fence(call: ToolCall) -> str:
-    return "````" if holds_fences(call.arguments.get("path")) else "```"
+    return "`" * LONG if holds_fences(call.arguments.get("path")) else "```"
 
 
 def _opening(call: ToolCall, parameter: str) -> str:
@@ -153,6 +174,13 @@ def _opening(call: ToolCall, parameter: str) -> str:
 def _closes(fence: re.Match[str], opening: re.Match[str]) -> bool:
     """CommonMark 0.31 §4.5: the same character, at least as long, nothing after it."""
     return not fence[2] and fence[1].startswith(opening[1])
+
+
+def _end_of_document(ends: list[int], opening: re.Match[str], cut: bool) -> int | None:
+    """The last line that can close a document; of one that was cut, only a line that can be nothing else."""
+    if cut and (len(ends) != 1 or len(opening[1]) < LONG):
+        return None
+    return ends[-1] if ends else None
 
 
 def _end_by_depth(fences: list[tuple[int, re.Match[str]]], opening: re.Match[str]) -> int | None:

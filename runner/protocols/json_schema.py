@@ -49,7 +49,7 @@ def read(reply: Reply, tools: tuple[ToolSpec, ...]) -> Read:
     """The action of the reply, the need for its body, or what to tell the model."""
     if reply.calls:
         return native.read(reply, tools)
-    found = lift(reply.text, tuple(body_optional(tool) for tool in tools))
+    found = lift(reply, tuple(body_optional(tool) for tool in tools))
     if found is None:
         return malformed(reply, RULE)
     if isinstance(found, Malformed):

@@ -34,7 +34,7 @@ def read(reply: Reply, tools: tuple[ToolSpec, ...]) -> Read:
         first = reply.calls[0]
         call = accept(first.name, first.arguments, tools, first.id)
         return call if isinstance(call, Malformed) else Act(call, thought)
-    lifted = lift(reply.text, tools)
+    lifted = lift(reply, tools)
     if lifted is None:
         return malformed(reply, RULE)
     return lifted if isinstance(lifted, Malformed) else Act(lifted, lifted=True)

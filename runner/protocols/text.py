@@ -16,10 +16,18 @@ from runner.models import Message, Reply, Request, ToolCall, ToolSpec
 from runner.models.wire import well_formed
 from runner.protocols import native
 from runner.protocols.arguments import accept, known
-from runner.protocols.body import body_messages, body_parameter, first_block, holds_fences, may_be_empty, read_body
+from runner.protocols.body import (
+    body_messages,
+    body_parameter,
+    first_block,
+    holds_fences,
+    in_here_document,
+    may_be_empty,
+    read_body,
+)
 from runner.protocols.flaws import malformed
 from runner.protocols.history import example_call, plain_turns, sample
-from runner.protocols.lift import lift, without_thinking
+from runner.protocols.lift import SHELL, lift, without_thinking
 from runner.protocols.values import Act, Malformed, NeedBody, Read
 
 __all__ = ["body_request", "read", "read_body", "request"]
@@ -57,7 +65,7 @@ def read(reply: Reply, tools: tuple[ToolSpec, ...]) -> Read:
     for opening in _OPENING.finditer(text):
         if tool := known(opening[1], tools):
             return _acted(text, opening, tool, reply)
-    found = lift(text, tools)
+    found = lift(reply, tools)
     if found is None:
         return malformed(reply, RULE)
     return found if isinstance(found, Malformed) else Act(found)
@@ -87,8 +95,9 @@ def manual(tools: tuple[ToolSpec, ...]) -> str:
 
 def _acted(text: str, opening: re.Match[str], tool: ToolSpec, reply: Reply) -> Read:
     arguments = _head(opening[2], tool)
-    block = first_block(text[opening.start() :], whole=holds_fences(arguments.get("path")))
-    if block is None or not block.closed:
+    whole, cut = holds_fences(arguments.get("path")), reply.finish != "stop"
+    block = first_block(text[opening.start() :], whole=whole, cut=cut)
+    if block is None or not block.closed or (tool.name == SHELL and in_here_document(block.text)):
         return malformed(reply, f"The block was not closed. {RULE}")
     main, is_body = _main(tool), body_parameter(tool) is not None
     if main is not None and (block.text.strip() or (is_body and may_be_empty(arguments.get("path")))):
