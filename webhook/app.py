@@ -20,7 +20,9 @@ from webhook import problems
 from webhook.api import agents, live, tasks, workspaces
 from webhook.api.room import Room, refused
 from webhook.deliveries import Deliveries
+from webhook.events import Notice
 from webhook.front import Front
+from webhook.hearing import Ear
 from webhook.intake import Intake
 from webhook.keeper import Keeper
 from webhook.options import Options
@@ -38,16 +40,26 @@ def create_app(options: Options, log: Callable[..., None] | None = None) -> Fron
     keeper = Keeper(options, say)
     deliveries = Deliveries(options.index)
     room = Room(options, keeper, Reader(options.index))
-    intake = Intake(deliveries, options.secrets, _now, keeper.hear)
+    ear = Ear(options, keeper.ask, say)
+    keeper.changed = ear.look_at
+
+    def hear(notice: Notice) -> None:
+        keeper.hear(notice)
+        ear.look_at()  # it finds the delivery on disk
+
+    intake = Intake(deliveries, options.secrets, _now, hear)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         keeper.start()
+        ear.start()
         try:
             yield
         finally:
             room.ending = True
+            ear.end()
             keeper.close()
+            ear.join()
             deliveries.close()
             room.reader.close()
 

@@ -32,6 +32,7 @@ class Deliveries:
     def __init__(self, path: Path) -> None:
         self.conn = store.connect(path)
         self.conn.execute("PRAGMA synchronous=FULL")  # Git does not hold them: a power cut must not take them
+        self._hook = store.get(self.conn, "hook") or ""
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="deliveries", daemon=True)
         self._thread.start()
@@ -62,9 +63,13 @@ class Deliveries:
                 return
 
     def _write(self, batch: list[_Waiting]) -> None:
+        hooks = [waiting.notice.hook for waiting in batch if waiting.notice.hook not in ("", self._hook)]
         try:
             with store.writing(self.conn):
                 found = [_enter(self.conn, waiting) for waiting in batch]
+                if hooks:
+                    store.put(self.conn, "hook", hooks[-1])
+                    self._hook = hooks[-1]
         except sqlite3.Error as error:
             for waiting in batch:
                 waiting.answer.set_exception(error)
@@ -97,6 +102,11 @@ def unworked(conn: sqlite3.Connection) -> list[tuple[str, frozenset[str]]]:
     """Deliveries that were taken and not worked yet, with their tasks."""
     found = conn.execute("SELECT guid, tasks FROM deliveries WHERE state = 'received' ORDER BY received_at")
     return [(guid, frozenset(tasks.split())) for guid, tasks in found]
+
+
+def known(conn: sqlite3.Connection, guid: str) -> bool:
+    """Whether a delivery has come."""
+    return conn.execute("SELECT 1 FROM deliveries WHERE guid = ?", (guid,)).fetchone() is not None
 
 
 def mark(conn: sqlite3.Connection, guids: list[str], state: str, note: str = "") -> None:

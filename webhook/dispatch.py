@@ -1,7 +1,9 @@
 """Waking a runner: processes of `pullwright run --task … --stage …` on this host, bounded, watched, tried again.
 
-A process that is killed, or ends for the worse, is started again after a pause that doubles; after five in a row the
-task is left alone with the reason, until something about it changes. What it says goes to a log of its stage.
+One that ends well and leaves its task as it was (it waits for checks, say) is started again later, and at once when
+something is heard of the task. A process that is killed, or ends for the worse, is started again after a pause that
+doubles; after five in a row the task is left alone with the reason, until something about it changes. What it says goes
+to a log of its stage.
 """
 
 import os
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FIRST, LONGEST, TRIES = 5.0, 300.0, 5
+UNHEARD = 3600.0  # seconds after which at the latest a run is asked for again that has changed nothing
 LOG_LIMIT = 4 << 20  # bytes of a log, from which on it begins anew
 
 
@@ -25,7 +28,10 @@ class Job(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """How often a task's runner has ended for the worse in a row, when it may be tried again, why it ended."""
+    """How often a task's runner has ended for the worse in a row, when it may be tried again, why it ended.
+
+    No `reason`: it ended well, and there is nothing wrong with waiting.
+    """
 
     version: str
     tries: int
@@ -64,7 +70,13 @@ class Dispatcher:
         trouble = self.trouble.get(job.task)
         if trouble is None or trouble.version != job.version:
             return True
-        return trouble.tries < TRIES and self.clock() >= trouble.again
+        return (trouble.tries < TRIES or not trouble.reason) and self.clock() >= trouble.again
+
+    def stir(self, tasks: Iterable[str]) -> None:
+        """Something was heard of these tasks: who only waits need not wait longer."""
+        for task in tasks:
+            if (trouble := self.trouble.get(task)) is not None and not trouble.reason:
+                del self.trouble[task]
 
     def start(self, job: Job) -> None:
         """Start a runner for a job."""
@@ -91,20 +103,18 @@ class Dispatcher:
         return ended
 
     def _note(self, running: Running, status: int) -> None:
-        task = running.job.task
-        if status == 0:
-            self.trouble.pop(task, None)
-            return
-        before = self.trouble.get(task)
-        tries = before.tries + 1 if before and before.version == running.job.version else 1
+        task, before = running.job.task, self.trouble.get(running.job.task)
+        again = before is not None and before.version == running.job.version and bool(before.reason) == (status != 0)
+        tries = before.tries + 1 if before and again else 1
         pause = min(LONGEST, FIRST * 2.0 ** (tries - 1))
         how = f"signal {-status}" if status < 0 else f"exit {status}"
-        reason = f"its runner ended with {how}, {tries} times in a row: {_last_line(running.log)}"
+        reason = f"its runner ended with {how}, {tries} times in a row: {_last_line(running.log)}" if status else ""
         self.trouble[task] = Trouble(running.job.version, tries, self.clock() + pause, reason)
 
     def held(self) -> dict[str, str]:
         """Task → why it is left alone."""
-        return {task: trouble.reason for task, trouble in self.trouble.items() if trouble.tries >= TRIES}
+        left = (each for each in self.trouble.items() if each[1].tries >= TRIES and each[1].reason)
+        return {task: trouble.reason for task, trouble in left}
 
     def stop(self) -> None:
         """End the runners: what they were at goes on from there with the next one."""
@@ -117,6 +127,35 @@ class Dispatcher:
                 _signal(running.process, signal.SIGKILL)
                 running.process.wait()
         self.running.clear()
+
+
+class Workflow:
+    """Runs of the workflow that GitHub was asked for. `start` asks for one, which takes up all that there is to do."""
+
+    def __init__(self, start: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self.start = start
+        self.clock = clock
+        self.asked: dict[str, Trouble] = {}
+
+    def ask(self, jobs: Iterable[Job]) -> None:
+        """Ask for a run, where there is work for which none was asked yet, or where long ago nothing came of it.
+
+        Raises `UserError` where GitHub refuses.
+        """
+        jobs, now = list(jobs), self.clock()
+        due = [job for job in jobs if self._due(job, now)]
+        self.asked = {job.task: self.asked[job.task] for job in jobs if job.task in self.asked}
+        if not due:
+            return
+        for job in due:
+            before = self.asked.get(job.task)
+            tries = before.tries + 1 if before and before.version == job.version else 1
+            self.asked[job.task] = Trouble(job.version, tries, now + min(UNHEARD, LONGEST * 2.0 ** (tries - 1)), "")
+        self.start()
+
+    def _due(self, job: Job, now: float) -> bool:
+        before = self.asked.get(job.task)
+        return before is None or before.version != job.version or now >= before.again
 
 
 def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:

@@ -44,14 +44,18 @@ class Refusal(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """A delivery that is taken: `tasks` are to be looked at again, or `all`; `note` is for a person."""
+    """A delivery that is taken: `tasks` are to be looked at again; `note` is for a person.
+
+    Among the tasks `#12` stands for whichever the pull request 12 belongs to. `hook` is what sent it, as GitHub's
+    headers say: `repository 12` or `integration 12`.
+    """
 
     guid: str
     event: str
     action: str
     tasks: frozenset[str] = frozenset()
-    all: bool = False
     note: str = ""
+    hook: str = ""
 
 
 def refuse_head(headers: dict[str, str], secrets: tuple[str, ...]) -> Refusal | None:
@@ -90,13 +94,18 @@ def read(headers: dict[str, str], body: bytes) -> Notice | Refusal:
         return Refusal(400, "the payload is no object")
     event, action = headers["x-github-event"], payload.get("action")
     action = action if isinstance(action, str) and _WORDS.fullmatch(action) else ""
-    notice = Notice(headers["x-github-delivery"], event, action)
+    notice = Notice(headers["x-github-delivery"], event, action, hook=_hook(headers))
     if event == "ping":
         return notice._replace(note=_ping(payload))
     if event not in _READERS:
         return notice._replace(note="not an event that says anything about tasks")
-    tasks, everything = _READERS[event](payload)
-    return notice._replace(tasks=frozenset(tasks), all=everything)
+    return notice._replace(tasks=frozenset(_READERS[event](payload)))
+
+
+def _hook(headers: dict[str, str]) -> str:
+    """https://docs.github.com/en/webhooks/webhook-events-and-payloads#delivery-headers."""
+    kind, id = (headers.get(f"x-github-hook-{name}", "") for name in ("installation-target-type", "id"))
+    return f"{kind} {id}" if kind in ("repository", "integration") and re.fullmatch("[0-9]{1,20}", id) else ""
 
 
 def _ping(payload: dict[str, Any]) -> str:
@@ -107,16 +116,16 @@ def _ping(payload: dict[str, Any]) -> str:
     return f"the webhook lacks the events {', '.join(missing)}" if missing else "the webhook has the events it needs"
 
 
-Concerned = tuple[set[str], bool]
+Concerned = set[str]
 
 
 def _push(payload: dict[str, Any]) -> Concerned:
     ref = _text(payload, "ref").removeprefix("refs/")
     name = ref.removeprefix("pullwright/") if ref.startswith("pullwright/") else ref
     if slug := owner(name):
-        return {slug}, False
+        return {slug}
     paths = list(_paths(payload))
-    return {stem(path) for path in paths if SLUG.fullmatch(stem(path))} | _folders(paths), True
+    return {stem(path) for path in paths if SLUG.fullmatch(stem(path))} | _folders(paths)
 
 
 def _paths(payload: dict[str, Any]) -> Iterator[str]:
@@ -133,8 +142,7 @@ def _folders(paths: Iterable[str]) -> set[str]:
 
 
 def _ref(payload: dict[str, Any]) -> Concerned:
-    slug = owner(f"heads/{_text(payload, 'ref')}")
-    return ({slug} if slug else set()), slug is None
+    return _branches([_text(payload, "ref")])
 
 
 def _pull(payload: dict[str, Any]) -> Concerned:
@@ -142,17 +150,15 @@ def _pull(payload: dict[str, Any]) -> Concerned:
 
 
 def _branches(names: Iterable[str]) -> Concerned:
-    return {slug for name in names if (slug := owner(f"heads/{name}"))}, False
+    return {slug for name in names if (slug := owner(f"heads/{name}"))}
 
 
 def _issue(payload: dict[str, Any]) -> Concerned:
-    """An issue's task; a comment on a pull request concerns whoever's it is: that is looked up."""
+    """An issue's task; a comment on a pull request concerns whoever's that is: the payload does not say."""
     number = _at(payload, "issue", "number")
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        return set(), False
-    if _at(payload, "issue", "pull_request") is not None:
-        return set(), True
-    return {f"issue-{number}"}, False
+        return set()
+    return {f"#{number}" if _at(payload, "issue", "pull_request") is not None else f"issue-{number}"}
 
 
 def _check(kind: str) -> Any:

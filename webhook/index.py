@@ -13,9 +13,10 @@ import msgspec
 
 from runner import git
 from runner.agents import Settings
+from runner.backlog import Backlog
 from runner.errors import UserError
 from runner.host import Site
-from runner.observe import HEADS, OURS
+from runner.observe import HEADS, OURS, View
 from runner.progress import Afresh, Refs
 from runner.state import TaskState
 from webhook import crew, families, landings, store, talk_rows
@@ -107,13 +108,28 @@ class Index:
 
     def state(self, refs: Refs, slug: str, eyes: Afresh) -> TaskState | None:
         """Where a task stands, with what only `eyes` can see of this host and of a proposal's change."""
-        settings = self.settings()
+        return self.states(refs, [slug], eyes).get(slug)
+
+    def states(self, refs: Refs, slugs: Iterable[str], eyes: Afresh) -> dict[str, TaskState]:
+        """The same for several, and for their parents and subtasks."""
         sight = Sight(self.pipes, eyes, self.sight)
-        ground = Ground(self.conn, self.site, sight, refs, settings, by_task(refs), {})
-        row = self.conn.execute("SELECT parent FROM tasks WHERE slug = ?", (slug,)).fetchone()
-        roots = {slug, row[0]} if row and row[0] else {slug}
+        ground = Ground(self.conn, self.site, sight, refs, self.settings(), by_task(refs), {})
+        roots = set(slugs)
+        query = "SELECT parent FROM tasks WHERE parent NOT NULL AND slug = ?"
+        roots |= {parent for slug in slugs for (parent,) in self.conn.execute(query, (slug,))}
         found = families.with_waits(self.conn, families.look(ground, roots).families)
-        return found[slug].state if slug in found else None
+        return {slug: family.state for slug, family in found.items()}
+
+    def view(self, refs: Refs, only: frozenset[str] | None) -> View:
+        """What `runner.observe.observe` shows, of the tasks `only`; else of those that are not complete for long."""
+        if self.sight.base != refs.base:
+            self.sight.stand_on(refs.base)
+        since = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-30 days')"
+        query = f"SELECT slug FROM tasks WHERE completed_at IS NULL OR completed_at > {since} ORDER BY {store.ORDER}"
+        slugs = only if only is not None else [slug for (slug,) in self.conn.execute(query)]
+        states = self.states(refs, slugs, Afresh(self.site))
+        away, nothing = crew.away(self.sight, refs.ours), Backlog((), ())
+        return View(refs, self.settings(), nothing, tuple(states.values()), away, self.busy())
 
     def version(self, refs: Refs, slug: str) -> str:
         """A word that changes when anything about a task does."""

@@ -1,6 +1,7 @@
 """The thread that keeps the index up with the hub and runners awake: look, note, wake; again when something happens.
 
-An event only wakes it; it looks at everything that has changed since it looked last, and on a timer at the same.
+An event only wakes it; it looks at everything that has changed since it looked last, and on a timer at the same. What
+people say on a forge another thread hears (`webhook.hearing`), which this one tells of tasks that have changed.
 """
 
 import queue
@@ -18,8 +19,8 @@ from runner.errors import UserError
 from runner.observe import fetch_refs
 from runner.progress import Afresh, Refs
 from runner.worker import is_work
-from webhook import deliveries, store
-from webhook.dispatch import Dispatcher, Job
+from webhook import store
+from webhook.dispatch import Dispatcher, Job, Workflow
 from webhook.events import Notice
 from webhook.index import Index
 from webhook.options import Options
@@ -34,6 +35,7 @@ class Health(NamedTuple):
 
 Answer = TypeVar("Answer")
 PATIENCE = 20.0  # seconds that somebody waits for an answer
+FEW = 50  # tasks whose change the forge is told at once; of more it hears with the next sweep
 
 
 class Question(NamedTuple):
@@ -51,7 +53,9 @@ class Keeper:
         self.log = log
         self.health = Health()
         self.index: Index | None = None
+        self.changed: Callable[[frozenset[str]], None] = lambda tasks: None
         self.dispatcher = Dispatcher(options.command, options.site.folder, options.site.state / "logs" / "serve")
+        self.workflow = Workflow(self._start_workflow)
         self._wakes: queue.SimpleQueue[Notice | frozenset[str] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self._ended = threading.Event()
@@ -67,6 +71,8 @@ class Keeper:
         self._wakes.put(None)
         if self._thread.ident is not None:
             self._thread.join()
+        while not self._asked.empty():
+            self._asked.get().answer.set_exception(_ENDS)
 
     def hear(self, notice: Notice) -> None:
         """A delivery is there."""
@@ -81,6 +87,8 @@ class Keeper:
 
         Raises `UserError` when there is none in time, or the look came to nothing.
         """
+        if self._ended.is_set():
+            raise _ENDS
         asked = Question(question, Future())
         self._asked.put(asked)
         self.look_at(tasks)
@@ -128,40 +136,39 @@ class Keeper:
                 return
 
     def _tasks(self, wake: Notice | frozenset[str] | None) -> frozenset[str]:
-        return wake.tasks if isinstance(wake, Notice) else wake or frozenset()
+        tasks = wake.tasks if isinstance(wake, Notice) else wake or frozenset()
+        return frozenset(task for task in tasks if not task.startswith("#"))
 
     def _look(self, tasks: frozenset[str], *, sweep: bool) -> None:
         """One look: the hub's refs, the index, deliveries, runners. What goes wrong is told, and tried again."""
         index = self.index
         assert index is not None
-        taken = [guid for guid, _ in deliveries.unworked(index.conn)]
         asked = [self._asked.get() for _ in range(self._asked.qsize())]
         try:
             refs = fetch_refs(self.options.site)
             began = time.perf_counter()
             done = index.look_again(refs, tasks)
-            if taken:
-                deliveries.mark(index.conn, taken, "done")
             self.health = Health(time.time())
             _answer(asked, index, refs)
             if done.tasks:
                 self.log("refreshed", tasks=len(done.tasks), ms=round(1000 * (time.perf_counter() - began), 1))
+            if 0 < len(done.tasks) <= FEW and index.settings().forge != "local":
+                self.changed(done.tasks)
+            self.dispatcher.stir(tasks)
             if self.options.dispatch == "local":
                 self._dispatch(index, refs)
+            elif self.options.dispatch == "workflow":
+                self.workflow.ask(jobs_of(index, refs, set())[0])
         except Exception as error:  # whatever it is, the next look may go well
             ours = not isinstance(error, (UserError, sqlite3.Error, OSError))
-            self._failed(index, taken, repr(error) if ours else str(error), traceback.format_exc() if ours else "")
+            self._failed(repr(error) if ours else str(error), traceback.format_exc() if ours else "")
             for question in asked:
                 if not question.answer.done():
                     question.answer.set_exception(error)
 
-    def _failed(self, index: Index, taken: list[str], what: str, trace: str = "") -> None:
+    def _failed(self, what: str, trace: str = "") -> None:
         self.health = self.health._replace(fault=what)
         self.log("look failed", fault=what, trace=trace)
-        try:
-            deliveries.mark(index.conn, taken, "failed", what[:500])
-        except sqlite3.Error as error:
-            self.log("deliveries not marked", fault=str(error))
 
     def _dispatch(self, index: Index, refs: Refs) -> None:
         for job in self.dispatcher.reap():
@@ -172,6 +179,20 @@ class Keeper:
             self.dispatcher.start(job)
         if set(self.dispatcher.held()) != set(store.held(index.conn)):
             store.hold(index.conn, self.dispatcher.held())
+
+    def _start_workflow(self) -> None:
+        """Have GitHub run our workflow, which looks for itself what there is to do."""
+        index = self.index
+        assert index is not None
+        settings = index.settings()
+        hosting = self.options.hosting(self.options.site, settings)
+        if hosting is None:
+            raise UserError("agents.yaml says forge: local, which has no workflows", "serve with --dispatch local")
+        hosting.start_workflow(settings.base)
+        self.log("workflow started")
+
+
+_ENDS = UserError("the service ends", "ask the next one")
 
 
 def _answer(asked: list[Question], index: Index, refs: Refs) -> None:

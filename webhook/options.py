@@ -1,13 +1,16 @@
 """How one service is to run: where, for whom, beside which repository."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
+from runner import wiring
+from runner.agents import Settings
 from runner.errors import UserError
-from runner.host import Site
+from runner.forge import Hosting
+from runner.host import Host, Site
 
 Dispatch = Literal["local", "workflow", "none"]
 
@@ -17,7 +20,8 @@ class Options:
     """What `pullwright serve` was told.
 
     `writers` and `readers` are the tokens of each scope; `secrets` those that sign webhooks, several while they are
-    exchanged. `command` starts a runner. `poll` and `sweep` are seconds.
+    exchanged. `command` starts a runner. `poll`, `sweep` and `debounce` are seconds. `wire` and `hosting` give what
+    is needed to speak with the forge.
     """
 
     site: Site
@@ -31,6 +35,8 @@ class Options:
     poll: float = 15.0
     sweep: float = 300.0
     debounce: float = 0.2
+    wire: Callable[[Site, Settings, Callable[[str], None]], Host] = wiring.host
+    hosting: Callable[[Site, Settings], Hosting | None] = wiring.hosting
 
     @property
     def index(self) -> Path:

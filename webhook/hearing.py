@@ -1,0 +1,188 @@
+"""The thread that hears what people said on a forge, and shows them there how their tasks stand. Start at `Ear`.
+
+A delivery, a change in Git, a timer: each only says which tasks to attend to, and `runner.attend` looks everything up.
+The keeper goes on with the index meanwhile, however long the forge makes us wait.
+"""
+
+import queue
+import random
+import sqlite3
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from runner.agents import Settings
+from runner.attend import attend
+from runner.errors import UserError
+from runner.forge import Failed, Hook, Hosting
+from runner.host import Host
+from runner.observe import View
+from runner.progress import Refs
+from webhook import deliveries, store
+from webhook.families import owner
+from webhook.index import Index
+from webhook.options import Options
+
+FIRST, LONGEST = 2.0, 300.0  # seconds until a look that failed is tried again; doubled each time
+TRIES = 3  # times that one delivery is asked for again
+PATIENCE = 5.0  # seconds that the end of the service waits for
+MOST = 20  # deliveries that one sweep asks for
+
+Ask = Callable[[Callable[[Index, Refs], Refs]], Refs]
+
+
+class Ear:
+    """Attends to the forge. `ask` has the keeper bring the index up to the hub, and gives the refs."""
+
+    def __init__(self, options: Options, ask: Ask, log: Callable[..., None]) -> None:
+        self.options = options
+        self.ask = ask
+        self.log = log
+        self.wakes: queue.SimpleQueue[frozenset[str] | None] = queue.SimpleQueue()
+        self.conn = store.connect(options.index)
+        self._index: Index | None = None
+        self._settings: Settings | None = None
+        self._host: Host | None = None
+        self._hosting: Hosting | None = None
+        self._asked: Counter[str] = Counter()
+        self._thread = threading.Thread(target=self._run, name="ear", daemon=True)
+        self._owing: dict[str, frozenset[str]] = {}
+        self._said = ""
+
+    def look_at(self, tasks: frozenset[str] = frozenset()) -> None:
+        """Attend to these tasks, and to what deliveries name."""
+        self.wakes.put(tasks)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Have the thread end once it has done what it is at."""
+        self.wakes.put(None)
+
+    def join(self) -> None:
+        """Wait for its end, but not for a forge that makes us wait."""
+        if self._thread.ident is not None:
+            self._thread.join(PATIENCE)
+
+    def _run(self) -> None:
+        """Attend until told to end. Whatever goes wrong is told once and tried again."""
+        owed: frozenset[str] = frozenset()
+        sweep, fails = 0.0, 0
+        try:
+            while True:
+                due = time.monotonic() >= sweep
+                try:
+                    self._look(owed, everything=due)
+                except Exception as error:  # the next look may go well
+                    self._failed(error)
+                    fails += 1
+                else:
+                    owed, fails, self._said = frozenset(), 0, ""
+                    if due:  # with jitter, so that the services of many repositories do not ask at the same moment
+                        sweep = time.monotonic() + self.options.sweep * random.uniform(0.9, 1.1)
+                pause = min(LONGEST, FIRST * 2.0 ** (fails - 1)) if fails else sweep - time.monotonic()
+                named = self._wait(max(0.0, pause))
+                if named is None:
+                    return
+                owed |= named
+        finally:
+            if self._index is not None:
+                self._index.close()
+            self.conn.close()
+
+    def _wait(self, patience: float) -> frozenset[str] | None:
+        """Until something is named or it is time; what comes shortly after belongs to it. None: to end."""
+        found: set[str] = set()
+        end = time.monotonic() + patience
+        while (left := end - time.monotonic()) > 0:
+            try:
+                tasks = self.wakes.get(timeout=left)
+            except queue.Empty:
+                break
+            if tasks is None:
+                return None
+            found |= tasks
+            end = min(end, time.monotonic() + self.options.debounce)
+        return frozenset(found)
+
+    def _look(self, tasks: frozenset[str], *, everything: bool) -> None:
+        """One look: deliveries that wait, the tasks that they name, or all of them."""
+        self._owing.update(deliveries.unworked(self.conn))
+        self.ask(lambda index, refs: refs)
+        index = self._index = self._index or Index(self.options.index, self.options.site)
+        settings = index.settings()
+        if settings.forge != "local":
+            host = self._wired(settings)
+            only = None if everything else self._tasks(tasks.union(*self._owing.values()))
+            if only is None or only:
+                attend(host, look=lambda: self._view(index, only), only=only)
+                host.forge.settle()
+        if self._owing:
+            deliveries.mark(self.conn, list(self._owing), "done")
+            self._owing.clear()
+        if everything:
+            self._redeliver()
+
+    def _wired(self, settings: Settings) -> Host:
+        """The host for the settings that are in force."""
+        if self._host is None or settings != self._settings:
+            say = lambda line: self.log("forge", line=line)  # noqa: E731
+            self._host = self.options.wire(self.options.site, settings, say)
+            self._hosting = self.options.hosting(self.options.site, settings)
+            self._settings = settings
+        return self._host
+
+    def _view(self, index: Index, only: frozenset[str] | None) -> View:
+        """How things stand once the keeper has looked at the hub; it takes note of what the last look changed."""
+        return index.view(self.ask(lambda index, refs: refs), only)
+
+    def _tasks(self, words: Iterable[str]) -> frozenset[str]:
+        """The tasks that words of deliveries mean: their ids, and `#12` for whatever pull request 12 belongs to."""
+        found = {word for word in words if not word.startswith("#")}
+        for number in [int(word[1:]) for word in words if word.startswith("#")]:
+            branch = self._hosting.branch_of(number) if self._hosting else ""
+            if slug := owner(f"heads/{branch}"):
+                found.add(slug)
+        return frozenset(found)
+
+    def _failed(self, error: Exception) -> None:
+        ours = not isinstance(error, (UserError, OSError))
+        what = repr(error) if ours else str(error)
+        if what != self._said:
+            self.log("forge failed", fault=what, trace=traceback.format_exc() if ours else "")
+        self._said = what
+        with suppress(sqlite3.Error):
+            deliveries.mark(self.conn, list(self._owing), "failed", what[:500])
+
+    def _redeliver(self) -> None:
+        """Have those deliveries sent again that never came; where the token may not, the sweep itself is enough."""
+        hook = _hook(store.get(self.conn, "hook"))
+        if hook is None or self._hosting is None:
+            return
+        try:
+            for failed in self._missing(hook):
+                self._asked[failed.guid] += 1
+                self._hosting.redeliver(hook, failed.id)
+                self.log("redelivery asked", delivery=failed.guid)
+        except UserError as error:
+            self._failed(error)
+
+    def _missing(self, hook: Hook) -> list[Failed]:
+        """The failed deliveries of which none came later, the newest attempt at each."""
+        assert self._hosting is not None
+        newest: dict[str, Failed] = {}
+        for failed in self._hosting.failed(hook):
+            newest.setdefault(failed.guid, failed)
+        missing = [each for guid, each in newest.items() if not deliveries.known(self.conn, guid)]
+        return [each for each in missing if self._asked[each.guid] < TRIES][:MOST]
+
+
+def _hook(word: str | None) -> Hook | None:
+    """`repository 12` as it is kept, read."""
+    kind, _, number = (word or "").partition(" ")
+    return Hook(kind, int(number)) if number.isdecimal() else None
