@@ -3,32 +3,32 @@
 from typing import Annotated, Literal
 
 from litestar import Response, get, put
-from litestar.params import Parameter
+from litestar.params import FromQuery, JSONBody, PathParameter
 
 from webhook import writing
 from webhook.api import docs
-from webhook.api.room import Room, answer, missing
+from webhook.api.room import TheRoom, answer, missing
 from webhook.api.tasks import Cursor, Limit
 from webhook.queries import Page
 from webhook.shapes import Agent, Agents, Availability, Said, Tasks
 
 TAGS = ["agents"]
-Name = Annotated[str, Parameter(description="The id, or the name.", max_length=63)]
+Name = Annotated[str, PathParameter(description="The id, or the name.", max_length=63)]
 
 
 @get("/api/agents", sync_to_thread=False, tags=TAGS, responses=docs.reads(Agents), summary="List agents")
 def list_agents(
-    room: Room,
+    room: TheRoom,
     limit: Limit = 50,
-    cursor: Cursor | None = None,
-    status: Literal["available", "busy", "offline"] | None = None,
+    cursor: Cursor = None,
+    status: FromQuery[Literal["available", "busy", "offline"] | None] = None,
 ) -> Response[bytes]:
     """By name; those that agents.yaml no longer lists are offline."""
     return answer(room.reader.agents(Page(limit, cursor), status), "no agents")
 
 
 @get("/api/agents/{id:str}", sync_to_thread=False, tags=TAGS, responses=docs.reads(Agent, 404), summary="Show an agent")
-def show_agent(room: Room, id: Name) -> Response[bytes]:
+def show_agent(room: TheRoom, id: Name) -> Response[bytes]:
     """One agent."""
     found = room.reader.agent_id(id)
     return answer(room.reader.agent(found) if found else None, f"there is no agent {id}")
@@ -41,7 +41,7 @@ def show_agent(room: Room, id: Name) -> Response[bytes]:
     responses=docs.reads(Tasks, 404),
     summary="An agent's tasks",
 )
-def list_tasks_of(room: Room, id: Name, limit: Limit = 50, cursor: Cursor | None = None) -> Response[bytes]:
+def list_tasks_of(room: TheRoom, id: Name, limit: Limit = 50, cursor: Cursor = None) -> Response[bytes]:
     """The tasks that are assigned to it."""
     found = room.reader.agent_id(id)
     body = room.reader.tasks(Page(limit, cursor), status=None, agent=found, priority=None, q=None) if found else None
@@ -56,7 +56,7 @@ def list_tasks_of(room: Room, id: Name, limit: Limit = 50, cursor: Cursor | None
     responses=docs.writes(400, 404, 413, 415),
     summary="Send an agent away, or call it back",
 )
-def put_availability(room: Room, id: Name, data: Availability) -> Response[Said]:
+def put_availability(room: TheRoom, id: Name, data: JSONBody[Availability]) -> Response[Said]:
     """Remembered in Git: no host gives it a new stage while it is offline."""
     found = room.keeper.ask(lambda index, refs: index.agent(id))
     if found is None:

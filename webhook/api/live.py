@@ -9,7 +9,7 @@ from litestar import Request, Response, get
 from litestar.response import Stream
 
 from webhook.api import docs
-from webhook.api.room import Room
+from webhook.api.room import Room, TheRoom
 from webhook.feed import Live, follow
 from webhook.queries import Reader
 
@@ -17,7 +17,7 @@ TAGS = ["live"]
 
 
 @get("/api/events", tags=TAGS, responses=docs.stream(), summary="Follow what happens")
-async def events(room: Room, request: Request[Any, Any, Any]) -> Stream:
+async def events(room: TheRoom, request: Request[Any, Any, Any]) -> Stream:
     """Server-sent events: `update`, `stage`, `hold`, `removed`, `step`, and `reset` where too much was missed."""
     reader = Reader(room.options.index)
     last = request.headers.get("last-event-id")
@@ -42,7 +42,7 @@ class Well(msgspec.Struct, frozen=True):
 
 
 @get("/healthz", sync_to_thread=False, tags=TAGS, responses=docs.reads(Well), summary="Whether the process lives")
-def healthz(room: Room) -> Response[Well]:
+def healthz(room: TheRoom) -> Response[Well]:
     """It does, as it answers."""
     return Response(Well("alive"))
 
@@ -54,7 +54,7 @@ def healthz(room: Room) -> Response[Well]:
     responses=docs.ready(Well),
     summary="Whether the index is up with the hub",
 )
-def readyz(room: Room) -> Response[Well]:
+def readyz(room: TheRoom) -> Response[Well]:
     """503 until the hub was looked at, and while it cannot be."""
     health = room.keeper.health
     late = health.seen and time.time() - health.seen > 4 * room.options.poll + room.options.sweep
@@ -65,7 +65,7 @@ def readyz(room: Room) -> Response[Well]:
 
 
 @get("/metrics", sync_to_thread=False, tags=TAGS, responses=docs.text(), summary="Prometheus metrics")
-def metrics(room: Room, request: Request[Any, Any, Any]) -> Response[bytes]:
+def metrics(room: TheRoom, request: Request[Any, Any, Any]) -> Response[bytes]:
     """In the text format of Prometheus."""
     return Response("".join(_metrics(room, request.app.state.front)).encode(), media_type="text/plain; version=0.0.4")
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from litestar import Request, Response
+from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 
 from runner.host import Site
@@ -29,6 +30,10 @@ class Room:
     def site(self) -> Site:
         """The repository that this service stands beside."""
         return self.options.site
+
+
+TheRoom = NamedDependency[Room]
+"""As a handler asks for it."""
 
 
 def page(limit: int, cursor: str | None) -> Page:

@@ -3,30 +3,32 @@
 from typing import Annotated
 
 from litestar import Response, get, post, put
-from litestar.params import Body, Parameter
+from litestar.params import Body, FromQuery, JSONBody, PathParameter, QueryParameter
 
 from runner.state import TaskState
 from webhook import writing
 from webhook.api import docs
-from webhook.api.room import Room, answer, missing
+from webhook.api.room import TheRoom, answer, missing
 from webhook.queries import Page
 from webhook.shapes import FullTask, Made, NewStatus, NewTask, Said, Status, Tasks, Updates
 
 TAGS = ["tasks"]
-Word = Annotated[str, Parameter(description="The id, or the slug.", max_length=63)]
-Limit = Annotated[int, Parameter(ge=1, le=200, description="At most so many.")]
-Cursor = Annotated[str, Parameter(description="`next` of the page before.", max_length=500)]
+Word = Annotated[str, PathParameter(description="The id, or the slug.", max_length=63)]
+Limit = Annotated[int, QueryParameter(ge=1, le=200, description="At most so many.")]
+Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before.", max_length=500)]
 
 
 @get("/api/tasks", sync_to_thread=False, tags=TAGS, responses=docs.reads(Tasks), summary="List tasks")
 def list_tasks(
-    room: Room,
+    room: TheRoom,
     limit: Limit = 50,
-    cursor: Cursor | None = None,
-    status: Status | None = None,
-    agent: Annotated[str, Parameter(description="Assigned to this agent: its id, or its name.")] | None = None,
-    priority: Annotated[int, Parameter(ge=-1_000_000_000, le=1_000_000_000)] | None = None,
-    q: Annotated[str, Parameter(description="Words in title, description or history.", max_length=500)] | None = None,
+    cursor: Cursor = None,
+    status: FromQuery[Status | None] = None,
+    agent: Annotated[str | None, QueryParameter(description="Assigned to this agent: its id, or its name.")] = None,
+    priority: Annotated[int | None, QueryParameter(ge=-1_000_000_000, le=1_000_000_000)] = None,
+    q: Annotated[
+        str | None, QueryParameter(description="Words in title, description or history.", max_length=500)
+    ] = None,
 ) -> Response[bytes]:
     """In the order in which they are taken: higher priority first, then oldest."""
     return answer(
@@ -35,7 +37,7 @@ def list_tasks(
 
 
 @get("/api/tasks/{id:str}", sync_to_thread=False, tags=TAGS, responses=docs.reads(FullTask, 404), summary="Show a task")
-def show_task(room: Room, id: Word) -> Response[bytes]:
+def show_task(room: TheRoom, id: Word) -> Response[bytes]:
     """With its attempts and the proposals that wait."""
     found = room.reader.task_id(id)
     return answer(room.reader.task(found) if found else None, f"there is no task {id}")
@@ -48,7 +50,7 @@ def show_task(room: Room, id: Word) -> Response[bytes]:
     responses=docs.reads(Updates, 404),
     summary="A task's history",
 )
-def list_updates(room: Room, id: Word, limit: Limit = 50, cursor: Cursor | None = None) -> Response[bytes]:
+def list_updates(room: TheRoom, id: Word, limit: Limit = 50, cursor: Cursor = None) -> Response[bytes]:
     """Oldest first."""
     found = room.reader.task_id(id)
     return answer(room.reader.updates(found, Page(limit, cursor)) if found else None, f"there is no task {id}")
@@ -57,7 +59,7 @@ def list_updates(room: Room, id: Word, limit: Limit = 50, cursor: Cursor | None 
 @post(
     "/api/tasks", sync_to_thread=True, tags=TAGS, responses=docs.writes(400, 409, 413, 415, 422), summary="Make a task"
 )
-def make_task(room: Room, data: Annotated[NewTask, Body(examples=docs.NEW_TASK)]) -> Response[Made]:
+def make_task(room: TheRoom, data: Annotated[NewTask, Body(examples=docs.NEW_TASK)]) -> Response[Made]:
     """Writes its file onto base; where base takes no commit, onto a branch that has to be merged."""
     made = room.keeper.ask(lambda index, refs: writing.new_task(room.site, index, refs, data))
     room.keeper.ask(lambda index, refs: None)  # so that who asks for it next finds it
@@ -72,7 +74,7 @@ def make_task(room: Room, data: Annotated[NewTask, Body(examples=docs.NEW_TASK)]
     responses=docs.writes(400, 404, 409, 413, 415, 422),
     summary="Put a task at a stage",
 )
-def put_status(room: Room, id: Word, data: NewStatus) -> Response[Said]:
+def put_status(room: TheRoom, id: Word, data: JSONBody[NewStatus]) -> Response[Said]:
     """Backward: from that stage on only new attempts count. Forward: the stages before it count as done."""
     state, settings = room.keeper.ask(lambda index, refs: (index.look(refs, id), index.settings()))
     found: TaskState | None = state

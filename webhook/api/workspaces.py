@@ -7,18 +7,18 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
 from runner import git, workspace
 from webhook import shelf, writing
 from webhook.api import docs
-from webhook.api.room import Room, answer, missing
+from webhook.api.room import Room, TheRoom, answer, missing
 from webhook.rows import Names
 from webhook.shapes import Entry, Files, NewWorkspace, Stored, Workspace
 
 TAGS = ["workspaces"]
-Id = Annotated[str, Parameter(description="The workspace's id.", max_length=63)]
+Id = Annotated[str, PathParameter(description="The workspace's id.", max_length=63)]
 CHUNK = 1 << 16
 
 
@@ -50,7 +50,7 @@ def _root(room: Room, found: Workspace) -> Any:
     responses=docs.writes(400, 404, 409, 413, 415, 422),
     summary="Prepare a workspace",
 )
-def make_workspace(room: Room, data: NewWorkspace) -> Response[bytes]:
+def make_workspace(room: TheRoom, data: JSONBody[NewWorkspace]) -> Response[bytes]:
     """Lays out the task's files for an agent, unless the folder is there already."""
     state, agent = room.keeper.ask(lambda index, refs: (index.look(refs, data.task), index.agent(data.agent)))
     if state is None or agent is None:
@@ -71,7 +71,7 @@ def make_workspace(room: Room, data: NewWorkspace) -> Response[bytes]:
     responses=docs.reads(Files, 404),
     summary="List a workspace's files",
 )
-async def list_files(room: Room, id: Id) -> Response[Files]:
+async def list_files(room: TheRoom, id: Id) -> Response[Files]:
     """Of a workspace on another host: the files of its stage branch."""
     return Response(await to_thread(_listed, room, _found(room, id)))
 
@@ -101,7 +101,7 @@ def _branch(room: Room, found: Workspace) -> list[tuple[str, str]]:
     responses=docs.content(400, 403, 404),
     summary="Read a file",
 )
-async def read_file(room: Room, id: Id, path: str, request: Request[Any, Any, Any]) -> Response[Any]:
+async def read_file(room: TheRoom, id: Id, path: FromPath[str], request: Request[Any, Any, Any]) -> Response[Any]:
     """As bytes: whatever an agent wrote, no browser runs it."""
     found = _found(room, id)
     steps = "/".join(shelf.parts_of(str(path).removeprefix("/")))
@@ -143,10 +143,10 @@ async def _chunks(opened: shelf.Open) -> AsyncIterator[bytes]:
     operation_class=docs.Upload,
 )
 async def send_file(
-    room: Room,
+    room: TheRoom,
     id: Id,
     request: Request[Any, Any, Any],
-    path: Annotated[str, Parameter(description="Where it goes, such as `src/notes.txt`.", min_length=1)],
+    path: Annotated[str, QueryParameter(description="Where it goes, such as `src/notes.txt`.", min_length=1)],
 ) -> Response[Stored]:
     """The body is the file. It takes its place whole, or not at all."""
     found = _here(room, id)
