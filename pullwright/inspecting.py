@@ -20,8 +20,9 @@ from runner.observe import View, observe
 from runner.protocols import PROTOCOLS
 from runner.protocols.choice import choose
 from runner.protocols.preflight import Memory
+from runner.reaching import withheld
 from runner.record import Request as Task
-from runner.tools import TOOLS, describe, offered
+from runner.tools import TOOLS, describe, most, offered
 from runner.tools.text import plain
 from runner.window import Window
 
@@ -56,8 +57,9 @@ def show_prompt(folder: Path, stage: str, agent: str, task: str | None, as_json:
     view = observe(site)
     who = _agent(view.settings, agent)
     work = _work(view, Stage(stage), task)
-    specs = tuple(describe(TOOLS[name]) for name in offered(Stage(stage), who.tools))
     protocol, context, note = _protocol(site, who, Stage(stage))
+    names = offered(Stage(stage), who.tools, withheld(view.settings), most(context))
+    specs = tuple(describe(TOOLS[name]) for name in names)
     opening = briefing.opening(
         site.repo, view.settings, Stage(stage), *work[:2], head=work.head, base=work.base, context=context
     )

@@ -68,7 +68,7 @@ class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     min_complexity: Annotated[int, Meta(ge=1, le=10)] = 1
     max_complexity: Annotated[int, Meta(ge=1, le=10)] = 10
     concurrency: Annotated[int, Meta(ge=1)] = 1
-    tools: tuple[Literal["bash", "files", "python", "web", "pdf", "mail"], ...] = ("bash", "files")
+    tools: tuple[Literal["bash", "files", "python", "web", "pdf", "mail", "github", "comment"], ...] = ("bash", "files")
     escalation: tuple[str, ...] = ()
     runs_on: tuple[str, ...] = ("self-hosted", "ollama")
     protocol: Literal["auto", "native", "json", "text"] = "auto"
@@ -123,7 +123,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     default_complexity: Annotated[int, Meta(ge=1, le=10)] = 3
     evaluator: str | None = None
     network: Literal["none", "registry", "open"] = "none"
-    egress: tuple[Literal["web", "mail"], ...] = ()
+    egress: tuple[Literal["web", "mail", "github", "comment"], ...] = ()
     registry: tuple[str, ...] = ()
     trajectories: Literal["remote", "local"] = "remote"
     keep: Annotated[

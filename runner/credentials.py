@@ -22,6 +22,8 @@ PERMISSIONS = {
     "metadata": "read",
 }  # fmt: skip
 """What an installation token is narrowed to; `workflows` is not among them: agents do not change what runs them."""
+FOR_LOGS = {"actions": "read", "metadata": "read"}
+"""The same for the logs of checks alone: an App without that permission gets no token that asks for it."""
 
 ASKPASS = """#!/bin/sh
 case $1 in
@@ -80,6 +82,7 @@ class Credentials:
     secret: str = field(repr=False)
     app: str = ""
     clock: Callable[[], float] = time.time
+    permissions: Mapping[str, str] = field(default_factory=lambda: PERMISSIONS)
     _minted: tuple[str, float] | None = field(default=None, repr=False)
 
     def token(self) -> str:
@@ -101,7 +104,7 @@ class Credentials:
 
     def _mint(self) -> str:
         """A token for this repository alone, with no more than is needed."""
-        ours = {"repositories": [self.place.name], "permissions": PERMISSIONS}
+        ours = {"repositories": [self.place.name], "permissions": dict(self.permissions)}
         installation = self.as_app("GET", f"{self.place.path}/installation")["id"]
         made = self.as_app("POST", f"/app/installations/{installation}/access_tokens", ours)
         return str(made["token"])

@@ -15,7 +15,9 @@ from runner.trajectory import Ran, Trajectory
 from runner.workspace import Workspace
 
 # Tools after which the workspace may differ.
-CHANGING = ("bash", "write", "edit", "python_run", "python_install", "pdf_write", "web_fetch")
+CHANGING = (
+    "bash", "write", "edit", "python_run", "python_install", "pdf_write", "web_fetch", "github_read", "github_clone",
+)  # fmt: skip
 LOOK_EVERY = 15.0  # seconds between two looks at the hub for commands (docs/design.md, rule 8)
 
 

@@ -65,7 +65,7 @@ class Host:
 
     `redactor` takes secrets out of what is stored, printed, pushed or sent to a model. `listen` takes up what people
     said on the forge while a stage is at work, and shows how far it is. `web` is what agents who
-    may reach it get, `mail` the server that letters go to.
+    may reach it get, `mail` the server that letters go to, `cloning` where public repositories are fetched.
     """
 
     site: Site
@@ -78,6 +78,7 @@ class Host:
     redactor: Redactor = field(default_factory=Redactor)
     web: Web | None = None
     mail: Server | None = None
+    cloning: Sandbox | None = None
 
     @property
     def id(self) -> str:

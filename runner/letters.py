@@ -119,5 +119,10 @@ def reworked(head: str) -> str:
     return f"Taken up: see {head[:10]}."
 
 
+def aside(agent: str, text: str) -> str:
+    """What an agent says below an issue, in a fence: it mentions, closes and commands nothing."""
+    return _bounded(f"{plain(agent)} (agent) says:\n\n{fenced(text)}")
+
+
 def _bounded(text: str) -> str:
     return text if len(text) <= LIMIT else text[:LIMIT] + "\n```\n\n(cut)"

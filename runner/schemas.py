@@ -97,7 +97,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "default_complexity": "Of a task that names none and in which nothing stands out",
         "evaluator": "The agent that is asked how complex a task is that names no complexity",
         "network": "Of agents' commands: none, package installation only, or open",
-        "egress": "Tools that reach out which agents may have: web, mail",
+        "egress": "Tools that reach out which agents may have: web, mail, github, comment",
         "registry": "Host names of the package registry; empty: those pip is configured for",
         "trajectories": "Whether the messages of a run are pushed, so that another host can go on",
         "keep": "For how many days the branches and workspaces of ended tasks stay, as 14d",

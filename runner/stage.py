@@ -12,7 +12,7 @@ from runner.pulse import Pulse
 from runner.reaching import reach, withheld
 from runner.state import TaskState
 from runner.task import Budget
-from runner.tools import TOOLS, Work, describe, observation_cap, offered, toolbox
+from runner.tools import TOOLS, Work, describe, most, observation_cap, offered, toolbox
 from runner.trajectory import Started, Trajectory
 from runner.workspace import Workspace
 
@@ -83,10 +83,10 @@ def _converse(
     """Talk until an outcome. Another model than before starts a new segment, with the feedback in its prompt."""
     agent = lease.agent
     model = lease.host.model(agent, lease.ref.stage)
-    names = offered(lease.ref.stage, agent.tools, withheld(lease.settings.policy))
     try:
         abilities = model.load()
         context = min(agent.context, abilities.context)
+        names = offered(lease.ref.stage, agent.tools, withheld(lease.settings), most(context))
         opening = _opening(lease, feedback, context)
         question = opening, tuple(describe(TOOLS[name]) for name in names)
         protocol = settle(agent.protocol, abilities, model, question, Memory(lease.host.state / "protocols.json"))

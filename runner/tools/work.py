@@ -9,7 +9,7 @@ import msgspec
 from runner.models import ToolSpec
 from runner.notify import Attachment
 from runner.sandbox import Limits, Mount, Network, Sandbox
-from runner.web import Web
+from runner.web import Page, Web
 
 SRC = "/workspace/src"
 
@@ -26,14 +26,29 @@ class Journal(msgspec.Struct, frozen=True):
     note: Callable[[str], None]
 
 
+class Cloning(msgspec.Struct, frozen=True):
+    """Where public repositories are fetched: a sandbox whose `registry` reaches the server `site` and nothing else.
+
+    A clone has at most `most` bytes.
+    """
+
+    sandbox: Sandbox
+    site: str = "https://github.com"
+    most: int = 200 << 20
+
+
 class Reach(msgspec.Struct, frozen=True):
     """What the runner does for an agent outside of the sandbox. None: not allowed here.
 
-    `wheels` is this host's folder of packages, read-only to commands. `mail` takes subject, text and attachments, and
-    returns a sentence; to whom it goes is not the agent's to say.
+    `github` takes a kind of thing and which one of them, `comment` a text for the task's issue, of which it returns the
+    address. `wheels` is this host's folder of packages, read-only to commands. `mail` takes subject, text and
+    attachments, and returns a sentence; to whom it goes is not the agent's to say.
     """
 
     web: Web | None = None
+    github: Callable[[str, str], Page] | None = None
+    comment: Callable[[str], str] | None = None
+    cloning: Cloning | None = None
     wheels: Path | None = None
     mail: Callable[[str, str, tuple[Attachment, ...]], str] | None = None
 
