@@ -36,9 +36,6 @@ WHOLE = "content"
 # Files that may be empty. Anything else that comes as an empty block was not written, and would empty a file.
 _EMPTY_FILES = ("__init__.py", "py.typed", ".gitkeep")
 
-# A fence that documents are asked for in, since the fences inside them are shorter.
-LONG = 4
-
 # `<<WORD`, `<<-WORD`, `<< 'WORD'`; not the here-string `<<<`, nor a shift such as `1 << n`.
 _HERE_DOCUMENT = re.compile(r"(?<!<)<<(-?)(?:[ \t]*(?=['\"A-Z]))?(['\"]?)([A-Za-z_]\w*)\2")
 
@@ -125,7 +122,7 @@ def first_block(text: str, *, whole: bool = False, cut: bool = False) -> Block |
     """The first fenced block; blocks inside it that name their language count as part of it.
 
     `whole`: the reply is one document, which may hold fences of its own: it ends at the last line that can close it.
-    `cut`: the reply did not end by itself, so that what looks like a document's end may be the middle.
+    `cut`: the reply did not end by itself: what looks like a document's end may be its middle, so none is taken.
     """
     # Only these end a line of a file; `splitlines` would also cut at form feeds and U+0085.
     lines = text.replace("\r\n", "\n").split("\n")
@@ -134,7 +131,8 @@ def first_block(text: str, *, whole: bool = False, cut: bool = False) -> Block |
         return None
     start, opening = fences[0]
     ends = [number for number, match in fences[1:] if _closes(match, opening)]
-    end = _end_of_document(ends, opening, cut) if whole else _end_by_depth(fences, opening)
+    last = ends[-1] if ends and not cut else None
+    end = last if whole else _end_by_depth(fences, opening)
     return Block("".join(f"{line}\n" for line in lines[start + 1 : end]), end is not None)
 
 
@@ -162,7 +160,7 @@ def holds_fences(path: object) -> bool:
 
 
 def _fence(call: ToolCall) -> str:
-    return "`" * LONG if holds_fences(call.arguments.get("path")) else "```"
+    return "````" if holds_fences(call.arguments.get("path")) else "```"
 
 
 def _opening(call: ToolCall, parameter: str) -> str:
@@ -174,13 +172,6 @@ def _opening(call: ToolCall, parameter: str) -> str:
 def _closes(fence: re.Match[str], opening: re.Match[str]) -> bool:
     """CommonMark 0.31 §4.5: the same character, at least as long, nothing after it."""
     return not fence[2] and fence[1].startswith(opening[1])
-
-
-def _end_of_document(ends: list[int], opening: re.Match[str], cut: bool) -> int | None:
-    """The last line that can close a document; of one that was cut, only a line that can be nothing else."""
-    if cut and (len(ends) != 1 or len(opening[1]) < LONG):
-        return None
-    return ends[-1] if ends else None
 
 
 def _end_by_depth(fences: list[tuple[int, re.Match[str]]], opening: re.Match[str]) -> int | None:
