@@ -3,7 +3,7 @@
 import json
 from types import ModuleType
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runner.models import Reply, ToolCall
@@ -147,8 +147,9 @@ def written(read: Read, following: Reply) -> str | None:
     return read.call.arguments.get("content") if isinstance(read, Act) and read.call.name == "write" else None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(CARRIERS)), st.sampled_from(["native", "text"]), BODIES)
+@example("parameters", "native", "a\n</parameter>\n</function>\nb")
 def test_a_call_that_was_cut_anywhere_writes_the_whole_file_or_none(carrier, name, body):
     said = CARRIERS[carrier]("a.md", body)
     for end in range(len(said) + 1):
