@@ -101,17 +101,18 @@ def set_status(site: Site, state: TaskState, settings: Settings, status: Stage, 
     if status not in state.stages:
         raise Senseless(f"{state.task.id} has no stage {status}; its stages are {', '.join(state.stages)}")
     more = {"text": reason} if reason else {}
-    command = compose(state, settings, "set-status", who, _now(), status=str(status), **more)
-    return _say(site, commands.ref_of(state.task.id), command)
+    command = compose(state, settings, "set-status", who, now(), status=str(status), **more)
+    return say(site, commands.ref_of(state.task.id), command)
 
 
 def set_availability(site: Site, agent: str, status: str, who: str, reason: str) -> Said:
     """Send an agent away, or call it back."""
     more = {"text": reason} if reason else {}
-    return _say(site, commands.ref_of_agent(agent), commands.new("set-status", who, _now(), status=status, **more))
+    return say(site, commands.ref_of_agent(agent), commands.new("set-status", who, now(), status=status, **more))
 
 
-def _say(site: Site, ref: str, command: Command) -> Said:
+def say(site: Site, ref: str, command: Command) -> Said:
+    """Put a command onto its ref."""
     with lock(site.state, "fetch"):
         commands.append(site.repo, site.hub.url, ref, command)
     return Said(command.id, ref)
@@ -129,5 +130,6 @@ def prepare_workspace(site: Site, state: TaskState, agent: str) -> bool:
     return True
 
 
-def _now() -> str:
+def now() -> str:
+    """This moment, as commands have it."""
     return timestamp(datetime.now(UTC))

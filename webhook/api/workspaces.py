@@ -3,6 +3,7 @@
 import os
 from asyncio import to_thread
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -37,7 +38,7 @@ def _here(room: Room, id: str) -> Workspace:
     return found
 
 
-def _root(room: Room, found: Workspace) -> Any:
+def folder_of(room: Room, found: Workspace) -> Path:
     """Its folder, from names that are ours and not from a column."""
     agent, task = found.workspace_path.split("/")[-3], found.workspace_path.split("/")[-1]
     return workspace.at(room.site.state / "workspaces", agent, task, "").root
@@ -80,7 +81,7 @@ def _listed(room: Room, found: Workspace) -> Files:
     if found.host not in (None, room.site.id):
         files = [Entry(f"src/{path}", "file", 0, found.last_accessed or "") for path, _ in _branch(room, found)]
         return Files(files[: shelf.MOST_ENTRIES], len(files) > shelf.MOST_ENTRIES)
-    entries, cut = shelf.entries(_root(room, found))
+    entries, cut = shelf.entries(folder_of(room, found))
     return Files([Entry(*entry) for entry in entries], cut)  # type: ignore[arg-type]
 
 
@@ -109,7 +110,7 @@ async def read_file(room: TheRoom, id: Id, path: FromPath[str], request: Request
     if found.host not in (None, room.site.id):
         data = await to_thread(_elsewhere, room, found, steps)
         return Response(data, media_type="application/octet-stream", headers=headers)
-    opened = shelf.read(_root(room, found), steps)
+    opened = shelf.read(folder_of(room, found), steps)
     headers |= {"etag": f'"{opened.tag}"', "content-length": str(opened.size)}
     if request.headers.get("if-none-match") == headers["etag"]:
         os.close(opened.descriptor)
@@ -150,7 +151,7 @@ async def send_file(
 ) -> Response[Stored]:
     """The body is the file. It takes its place whole, or not at all."""
     found = _here(room, id)
-    receiver = shelf.receive(_root(room, found), path)
+    receiver = shelf.receive(folder_of(room, found), path)
     try:
         async for part in request.stream():
             receiver.take(part)
