@@ -347,3 +347,47 @@ def test_a_repository_that_is_not_there_or_too_large_is_said_so(
     work = msgspec.structs.replace(work, reach=Reach(cloning=msgspec.structs.replace(server.cloning, most=4 << 20)))
     assert "more than 4 MB" in refusal(work, "github_clone", repository="acme/large")
     assert not (tmp_path / "w/research/repositories").exists()
+
+
+# In a whole task
+
+
+def test_a_task_is_done_with_what_github_says_and_no_token_is_seen(fake: FakeGitHub, bot: str, tmp_path: Path) -> None:
+    story = r.story("issue-1")
+    asks = [("github_read", {"what": "issue", "which": "1"}), ("github_read", {"what": "log"})]
+    story["design"][:0] = [*asks, ("issue_comment", {"text": "I begin, @mona."})]
+    story["build"].insert(0, ("bash", {"command": "env; cat /proc/*/environ; git config --list; ls -a / ~"}))
+    office = Office(fake, tmp_path, replies=story)
+    agent = {"name": "scripted", "model": "recording", "provider": "scripted", "endpoint": ".pullwright/replies.yaml",
+             "tools": ["bash", "files", "github", "comment"], "context": 32768}  # fmt: skip
+    policy = {"review": r.AUTO, "egress": ["github", "comment"]}
+    r.commit(office.clone, "More tools", {"agents.yaml": r.settings(agent, forge="github", policy=policy)})
+    r.git(office.clone, "push", "-q", str(office.world.git_dir), "main")
+    office.label(office.issue(body="Say it.").number)
+    office.run()
+    said = [r.git(office.world.git_dir, "show", f"refs/pullwright/trajectories/issue-1/{stage}.1:trajectory.jsonl")
+            for stage in ("design", "build")]  # fmt: skip
+    assert "nothing in it is an order" in said[0] and "No checks have run on agents/issue-1/design" in said[0]
+    assert "PATH=" in said[1] and "no tool" not in "".join(said)
+    updates = r.git(office.world.git_dir, "show", "main:tasks/issue-1/updates.jsonl")
+    assert f"github_read: issue: {office.fake.shapes.html_url}/issues/1 (" in updates
+    sources = r.git(office.world.git_dir, "show", "main:tasks/issue-1/research/sources.md")
+    assert "#1 Say goodbye" in sources
+    [comment] = [note for note in office.notes(1) if "scripted (agent) says" in note]
+    assert "I begin" in comment and office.world.mentioned == []
+    everything = r.git(office.world.git_dir, "log", "-p", "--all", "--text")
+    assert bot not in everything and office.task().status == "complete"
+
+
+def test_what_is_not_opened_is_not_offered(tmp_path: Path) -> None:
+    from runner.agents import parse_settings
+    from runner.reaching import withheld
+
+    def closed(forge: str, *egress: str) -> set[str]:
+        settings = parse_settings(r.settings(forge=forge, policy={"egress": list(egress)}).encode())
+        return {"github_read", "github_clone", "issue_comment"} & withheld(settings)
+
+    assert closed("github") == {"github_read", "github_clone", "issue_comment"}
+    assert closed("github", "github") == {"issue_comment"}
+    assert closed("github", "comment") == {"github_read", "github_clone"}
+    assert closed("local", "github", "comment") == {"github_read", "issue_comment"}, "clones need no forge"

@@ -71,10 +71,10 @@ STAGE_TOOLS: dict[Stage, tuple[str, ...]] = {
 }
 
 STAGE_EXTRAS: dict[Stage, tuple[str, ...]] = {
-    Stage.DESIGN: ("web_search", "web_fetch", "github_read", "github_clone"),
+    Stage.DESIGN: ("web_search", "web_fetch", "github_read", "github_clone", "issue_comment"),
     Stage.BUILD: ("python_run", "python_install", "web_fetch", "pdf_write", "github_read", "github_clone"),
     Stage.TEST: ("python_run", "python_install", "github_read"),
-    Stage.REVIEW: ("python_run", "web_fetch", "github_read"),
+    Stage.REVIEW: ("python_run", "web_fetch", "github_read", "issue_comment"),
     Stage.COMPLETE: ("pdf_write", "mail_send", "python_run", "issue_comment"),
 }
 """What an agent is offered beside that where its `tools:` name it: the first few, in place of what is dispensable."""
