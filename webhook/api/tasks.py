@@ -8,7 +8,7 @@ from litestar.params import Body, FromQuery, JSONBody, PathParameter, QueryParam
 from runner.state import TaskState
 from webhook import writing
 from webhook.api import docs
-from webhook.api.room import TheRoom, answer, missing
+from webhook.api.room import Room, TheRoom, answer, missing
 from webhook.queries import Page
 from webhook.shapes import FullTask, Made, NewStatus, NewTask, Said, Status, Tasks, Updates
 
@@ -61,9 +61,15 @@ def list_updates(room: TheRoom, id: Word, limit: Limit = 50, cursor: Cursor = No
 )
 def make_task(room: TheRoom, data: Annotated[NewTask, Body(examples=docs.NEW_TASK)]) -> Response[Made]:
     """Writes its file onto base; where base takes no commit, onto a branch that has to be merged."""
-    made = room.keeper.ask(lambda index, refs: writing.new_task(room.site, index, refs, data))
-    room.keeper.ask(lambda index, refs: None)  # so that who asks for it next finds it
+    made = write_task(room, data)
     return Response(made, status_code=201, headers={"Location": f"/api/tasks/{made.slug}"})
+
+
+def write_task(room: Room, asked: NewTask) -> Made:
+    """Write a task, so that whoever asks for it next finds it. Raises `Conflict`, `Senseless`, `UserError`."""
+    made: Made = room.keeper.ask(lambda index, refs: writing.new_task(room.site, index, refs, asked))
+    room.keeper.ask(lambda index, refs: None)
+    return made
 
 
 @put(
