@@ -155,8 +155,25 @@ def test_a_folder_is_listed_and_a_wrong_path_shows_what_is_there(work: Work, src
     (src / "pkg").mkdir()
     (src / "pkg" / "calc.py").touch()
     (src / "README.md").touch()
-    assert say(work, "view", path=".") == ".: 2 entries\npkg/\nREADME.md"
+    assert say(work, "view", path=".") == ".: 2 entries\npkg/\n  calc.py\nREADME.md"
     assert refusal(work, "view", path="pkg/calk.py") == "pkg/calk.py does not exist. Its folder holds: calc.py"
+
+
+def test_a_tree_has_as_many_levels_as_fit(work: Work, src: Path) -> None:
+    for number in range(40):
+        (src / f"a/b{number:02}/c").mkdir(parents=True)
+        (src / f"a/b{number:02}/x.py").touch()
+    (src / "a/loop").symlink_to(src)
+    (src / "node_modules/x").mkdir(parents=True)
+    (src / "locked").mkdir(mode=0)
+    shown = say(work, "view", path=".").splitlines()
+    assert shown[:5] == [".: 2 entries", "a/", "  b00/ (2)", "  b01/ (2)", "  b02/ (2)"]
+    assert shown[-2:] == ["  loop", "locked/"] and len(shown) == 44
+    assert say(work, "view", path="a/b00") == "a/b00: 2 entries\nc/\nx.py"
+    assert "Permission denied" in refusal(work, "view", path="locked")
+    for number in range(130):
+        (src / f"f{number:03}").touch()
+    assert say(work, "view", path=".").endswith("f097\n(32 more)")
 
 
 def test_what_is_no_text_file_is_said_and_not_waited_for(work: Work, src: Path) -> None:

@@ -18,6 +18,8 @@ from typing import Any
 
 PAGE = 100
 """Lines of one page: SWE-agent's viewer (docs/models.md R6)."""
+LEVELS = 4
+"""Of a folder's tree, at most."""
 HITS = 30
 LINE = 300
 SHOWN = 5 << 20
@@ -62,7 +64,7 @@ def neighbours(path: str) -> str:
 def view(path: str, name: str, start: int, cap: int) -> str:
     """A page of numbered lines that fits into `cap` characters, or what a folder holds."""
     if Path(path).is_dir():
-        return listing(path, name)
+        return listing(path, name, cap)
     lines = read(path, name, SHOWN).decode("utf-8", "replace").splitlines()
     if not lines:
         return f"{name} is empty."
@@ -81,14 +83,39 @@ def view(path: str, name: str, start: int, cap: int) -> str:
     return f"{name}: lines {start}-{last} of {len(lines)}\n" + "\n".join(shown) + more
 
 
-def listing(path: str, name: str) -> str:
-    """A folder's entries, folders first."""
-    entries = sorted(os.scandir(path), key=lambda entry: (not entry.is_dir(follow_symlinks=False), entry.name))
-    shown = [entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in entries if entry.name not in SKIPPED]
-    if not shown:
+def listing(path: str, name: str, cap: int) -> str:
+    """A folder as a tree, folders first: as many levels as fit into a page, and into `cap` characters."""
+    os.scandir(path).close()  # says it where the folder itself cannot be read
+    entries = len(shown_in(path))
+    if not entries:
         return f"{name} is an empty folder."
-    more = f"\n({len(shown) - PAGE} more)" if len(shown) > PAGE else ""
-    return f"{name}: {plural(len(shown), 'entry', 'entries')}\n" + "\n".join(shown[:PAGE]) + more
+    for depth in range(LEVELS, 0, -1):
+        lines = list(itertools.islice(tree(path, depth), PAGE + 1))
+        if len(lines) <= PAGE and sum(map(len, lines)) + len(lines) < cap - 120:
+            break
+    more = f"\n({entries - PAGE} more)" if len(lines) > PAGE else ""
+    return f"{name}: {plural(entries, 'entry', 'entries')}\n" + "\n".join(lines[:PAGE]) + more
+
+
+def tree(path: str, depth: int, indent: str = "") -> Iterator[str]:
+    """The lines of a folder's tree; of a folder that is not opened any more, how much it holds."""
+    for entry in shown_in(path):
+        if not entry.is_dir(follow_symlinks=False):
+            yield indent + entry.name
+        elif depth > 1:
+            yield f"{indent}{entry.name}/"
+            yield from tree(entry.path, depth - 1, indent + "  ")
+        else:
+            yield f"{indent}{entry.name}/ ({len(shown_in(entry.path))})"
+
+
+def shown_in(path: str) -> list["os.DirEntry[str]"]:
+    """A folder's entries, folders first, without what is generated; none of a folder that cannot be read."""
+    try:
+        entries = [entry for entry in os.scandir(path) if entry.name not in SKIPPED]
+    except PermissionError:
+        return []
+    return sorted(entries, key=lambda entry: (not entry.is_dir(follow_symlinks=False), entry.name))
 
 
 def search(path: str, name: str, text: str) -> str:

@@ -10,7 +10,7 @@ from runner.tools.work import Observation, Work
 
 
 def view(work: Work, path: str, start: Annotated[int, Meta(ge=1)] = 1) -> Observation:
-    """Show a file with line numbers, 100 lines at a time, or list a folder.
+    """Show a file with line numbers, 100 lines at a time, or a folder as a tree.
 
     path: a file or folder of the repository, such as src/calc.py
     start: the first line to show, such as 101
