@@ -19,6 +19,7 @@ from runner.models import Model
 from runner.notify import Server
 from runner.sandbox import Sandbox
 from runner.secrets import Redactor, known_values
+from runner.talk.desk import Desk, Role
 from runner.web import Web
 
 if TYPE_CHECKING:
@@ -51,6 +52,18 @@ def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
             say(str(error))
 
     return replace(made, listen=listen)
+
+
+def desk(site: Site, settings: Settings, base: str) -> Desk:
+    """What answering people needs; `base` is the head of the base branch."""
+    return Desk(
+        site=site,
+        settings=settings,
+        base=base,
+        redactor=redactor(site.hub.url, settings),
+        model=lambda agent, role: model(agent, role, site.folder),
+        now=lambda: datetime.now(UTC),
+    )
 
 
 def redactor(hub: str, settings: Settings) -> Redactor:
@@ -140,7 +153,7 @@ def github(site: Site, settings: Settings) -> "GitHub":
     return GitHub(found, settings.policy.identities, settings.policy.label)
 
 
-def model(agent: Agent, stage: Stage, folder: Path) -> Model:
+def model(agent: Agent, stage: Stage | Role, folder: Path) -> Model:
     """The model behind an agent. `folder` is where a scripted agent's file of replies is looked for."""
     if agent.provider == "scripted":
         from runner.models.scripted import Scripted

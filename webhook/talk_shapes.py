@@ -13,7 +13,7 @@ Text = Annotated[str, Meta(min_length=1, max_length=LONGEST, description="Markdo
 
 
 class NewDiscussion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A discussion to begin: about a `task`, or free; with an `agent`, or with whoever is there. `text` is a question."""
+    """A discussion to begin: about a `task` or free, with an `agent` or with whoever is there. `text` is a question."""
 
     title: Annotated[str, Meta(max_length=TITLE)] = ""
     task: Annotated[str, Meta(max_length=63)] | None = None
