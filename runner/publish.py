@@ -6,10 +6,11 @@ more, nothing was changed and the sentence says that.
 
 from pathlib import Path
 
-from runner import gates, git, outgoing, paperwork, policy, wording, workspace
+from runner import gates, git, outgoing, paperwork, policy, providing, wording, workspace
 from runner.checks import Bench
 from runner.claims import Lost
 from runner.errors import ToolError
+from runner.host import lock
 from runner.lease import Lease
 from runner.lifecycle import Stage
 from runner.pulse import Pulse
@@ -68,6 +69,8 @@ def lay_out(lease: Lease, space: Workspace, tree: str) -> None:
     """Put the files of a commit or tree into the workspace, in place of what is there."""
     note = wording.readme(lease.task.id, lease.history.record.request.title, lease.task.folder)
     workspace.prepare(space, lease.host.repo, tree, note)
+    with lock(lease.host.state, f"global.{lease.agent.name}"):
+        providing.provide(space.shared, lease.host.repo, lease.entry.base)
     workspace.ensure_git(space, lease.host.sandbox)
 
 

@@ -123,7 +123,7 @@ def _tool_work(lease: Lease, space: Workspace, context: int) -> Work:
         mounts=space.mounts(),
         journal=hooks.journal(lease),
         env={"PYTHONDONTWRITEBYTECODE": "1"},
-        path=("/workspace/venv/bin",),
+        path=("/workspace/venv/bin", "/workspace/global/tools"),
         network=lease.settings.policy.network,
         cap=observation_cap(context),
         reach=reach(lease),
