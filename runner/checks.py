@@ -116,9 +116,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def sweep(gates: Path) -> None:
-    """Remove the checkouts below `gates` that nobody is at any more."""
-    with _alone(gates):
-        _sweep(gates)
+    """Remove the checkouts below `gates` that nobody is at any more; no gate may ever have run here."""
+    if gates.is_dir():
+        with _alone(gates):
+            _sweep(gates)
 
 
 def _sweep(gates: Path) -> None:
