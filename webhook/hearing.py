@@ -50,7 +50,7 @@ class Ear:
         self._asked: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="ear", daemon=True)
         self._owing: dict[str, frozenset[str]] = {}
-        self._said = ""
+        self._said = self._refused = ""
 
     def look_at(self, tasks: frozenset[str] = frozenset()) -> None:
         """Attend to these tasks, and to what deliveries name."""
@@ -170,7 +170,9 @@ class Ear:
                 self._hosting.redeliver(hook, failed.id)
                 self.log("redelivery asked", delivery=failed.guid)
         except UserError as error:
-            self._failed(error)
+            if str(error) != self._refused:
+                self.log("redelivery refused", fault=str(error))
+            self._refused = str(error)
 
     def _missing(self, hook: Hook) -> list[Failed]:
         """The failed deliveries of which none came later, the newest attempt at each."""

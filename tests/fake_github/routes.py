@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from fake_github.hooks import Hook
 from fake_github.reading import Moved, contents, files_of, search
 from fake_github.shapes import Shapes
 from fake_github.state import Refusal, Token, World, unprocessable
@@ -65,6 +66,10 @@ def routes() -> dict[str, Route]:
         f"GET {here}/commits/{{ref}}/status": _status,
         f"GET {here}/commits/{{ref}}/check-runs": _checks,
         f"POST {here}/statuses/{{sha}}": _post_status,
+        f"POST {here}/issues": _post_issue,
+        f"GET {here}/hooks/{{hook_id}}/deliveries": lambda w, s, a: (200, _hook(w, a).shown(a.query.get("status", ""))),
+        f"POST {here}/hooks/{{hook_id}}/deliveries/{{delivery_id}}/attempts": _redeliver,
+        f"POST {here}/actions/workflows/{{workflow_id}}/dispatches": _dispatch,
         f"GET {here}/contents/{{path}}": lambda w, s, a: (200, contents(w, a.fields["path"], a.query.get("ref", ""))),
         f"GET {pull}/files": _files,
         f"GET {here}/actions/runs": _runs,
@@ -266,4 +271,34 @@ def _post_status(world: World, shapes: Shapes, asked: Asked) -> Answer:
     if len(given.get("description") or "") > 140:
         raise unprocessable("Validation Failed", {"field": "description", "message": "is too long (maximum is 140)"})
     world.statuses.setdefault(sha, []).append(given)
+    branches = [{"name": ref.removeprefix("refs/heads/")} for ref, tip in world.refs().items() if tip == sha]
+    said = {"sha": sha, "context": given["context"], "state": given["state"], "branches": branches}
+    world.fire("status", sender=asked.token.user, plain=said)
     return 201, _shown_status(given) | {"creator": shapes.user(asked.token.user)}
+
+
+def _post_issue(world: World, shapes: Shapes, asked: Asked) -> Answer:
+    return 201, shapes.issue(world.open_issue(asked.token.user, asked.body["title"], asked.body.get("body") or ""))
+
+
+def _hook(world: World, asked: Asked) -> Hook:
+    hook = world.hook
+    if hook is None or str(hook.id) != asked.fields["hook_id"]:
+        raise Refusal(404, "Not Found")
+    if not hook.allowed:
+        raise Refusal(403, "Resource not accessible by personal access token")
+    return hook
+
+
+def _redeliver(world: World, shapes: Shapes, asked: Asked) -> Answer:
+    if not _hook(world, asked).redeliver(asked.number("delivery_id")):
+        raise Refusal(404, "Not Found")
+    return 202, {}
+
+
+def _dispatch(world: World, shapes: Shapes, asked: Asked) -> Answer:
+    if not world.asks("cat-file", "-e", f"{asked.body['ref']}:.github/workflows/{asked.fields['workflow_id']}"):
+        raise Refusal(404, "Not Found")
+    world.dispatched.append(asked.body)
+    world.on_dispatch(asked.body)
+    return 204, None

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import hmac
 import json
 import threading
 import time
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import httpx
 import jwt
 
 from fake_github import description, git_http
@@ -61,7 +59,7 @@ class FakeGitHub:
         self.seen: list[Seen] = []
         self.complaints: list[str] = []
         self.on_request: Callable[[int, str, str, str], None] = lambda number, phase, method, path: None
-        self.hooks: list[tuple[str, str]] = []
+        self.world.tell = self._tell
         self.git_rules: dict[str, str] = {}
         self.minted: list[dict[str, Any]] = []
         self.writes = 0
@@ -155,9 +153,7 @@ class FakeGitHub:
     ) -> tuple[int, Any]:
         with self.world.lock:
             try:
-                before = len(self.world.events)
                 status, answer = self._answered(method, path, query, headers, body)
-                self._send_events(before)
             except Refusal as refusal:
                 return refusal.status, refusal.body
             found = description.operation(method, path)
@@ -260,7 +256,7 @@ class FakeGitHub:
 
     def _reply(self, status: int, answer: Any, extra: dict[str, str]) -> Reply:
         kinds = {"Content-Type": "application/json; charset=utf-8"}
-        return Reply(status, kinds | self._limits() | extra, json.dumps(answer).encode())
+        return Reply(status, kinds | self._limits() | extra, b"" if status == 204 else json.dumps(answer).encode())
 
     def _limits(self) -> dict[str, str]:
         reset = str(int(time.time()) + 3600)
@@ -292,12 +288,11 @@ class FakeGitHub:
         number = self._begin("POST", path) if push else None
         fault = next((each for each in self.faults if each.hits("GIT", path)), None) if push else None
         rules = self.git_rules | ({"FAKE_WORKFLOWS": "yes"} if token is not None and token.workflows else {})
-        before = len(self.world.events)
+        before = self.world.refs() if push else {}
         answer = git_http.serve(self.folder, method, path, query, headers, body, rules)
         if push:
             with self.world.lock:
-                self.world.after_push(token.user if token else None)
-                self._send_events(before)
+                self.world.after_push(token.user if token else None, before)
         if number is not None:
             self.on_request(number, "after", "POST", path)
         if fault is not None:
@@ -306,31 +301,20 @@ class FakeGitHub:
 
     # --- webhooks --------------------------------------------------------------------------------------------------
 
-    def payload(self, event: str, given: dict[str, Any]) -> dict[str, Any]:
+    def payload(self, given: dict[str, Any]) -> dict[str, Any]:
         """A webhook's payload for an event of the world."""
-        shapes, names = self.shapes, {"pull": "pull_request"}
-        shown: dict[str, Any] = {
-            "action": given["action"],
-            "repository": shapes.repository(),
-            "sender": shapes.user(given.get("sender")),
-        }
+        shapes = self.shapes
+        shown: dict[str, Any] = {"repository": shapes.repository(), "sender": shapes.user(given.get("sender"))}
         for key in ("issue", "comment", "review"):
             if key in given:
                 shown[key] = getattr(shapes, key)(given[key])
         if "pull" in given:
-            shown[names["pull"]] = shapes.pull(given["pull"], whole=True)
-        return shown | {key: given[key] for key in ("label",) if key in given}
+            shown["pull_request"] = shapes.pull(given["pull"], whole=False) | {"merged": given["pull"].merged}
+        return shown | {key: given[key] for key in ("label", "action") if key in given} | given.get("plain", {})
 
-    def _send_events(self, before: int) -> None:
-        for event, given in self.world.events[before:]:
-            for url, secret in self.hooks:
-                data = json.dumps(self.payload(event, given)).encode()
-                signed = "sha256=" + hmac.new(secret.encode(), data, hashlib.sha256).hexdigest()
-                kinds = {"X-GitHub-Event": event, "X-GitHub-Delivery": str(uuid.uuid4()), "X-Hub-Signature-256": signed}
-                kinds |= {"Content-Type": "application/json", "User-Agent": "GitHub-Hookshot/fake"}
-                threading.Thread(
-                    target=httpx.post, args=(url,), kwargs={"content": data, "headers": kinds}, daemon=True
-                ).start()
+    def _tell(self, event: str, given: dict[str, Any]) -> None:
+        if self.world.hook is not None:
+            self.world.hook.fire(event, self.payload(given))
 
 
 def _from_cgi(answer: bytes) -> Reply:

@@ -4,11 +4,13 @@ import re
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from fake_github.hooks import Hook
 
 LEVELS = ("none", "read", "triage", "write", "maintain", "admin")
 CLOSES = re.compile(r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s+(?:[\w.-]+/[\w.-]+)?#(\d+)", re.IGNORECASE)
@@ -136,7 +138,10 @@ class World:
         self.statuses: dict[str, list[dict[str, Any]]] = {}
         self.checks: dict[str, list[dict[str, Any]]] = {}
         self.runs: list[dict[str, Any]] = []
-        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.tell: Callable[[str, dict[str, Any]], None] = lambda event, given: None
+        self.hook: Hook | None = None
+        self.dispatched: list[dict[str, Any]] = []
+        self.on_dispatch: Callable[[dict[str, Any]], None] = lambda given: None
         self.mentioned: list[str] = []
         self.methods = {"merge", "squash", "rebase"}
         self.required: set[str] = set()
@@ -182,8 +187,8 @@ class World:
         return self.users.setdefault(login, User(login, id or self.id(), level, type))
 
     def fire(self, event: str, **payload: Any) -> None:
-        """Note a webhook event; the server sends it to who has subscribed."""
-        self.events.append((event, payload))
+        """Something that a webhook hears of."""
+        self.tell(event, payload)
 
     # --- issues and comments ---------------------------------------------------------------------------------------
 
@@ -223,6 +228,7 @@ class World:
             raise Refusal(404, "Label does not exist")
         found.labels.remove(label)
         self._event(found, user, "unlabeled", label={"name": label, "color": "ededed"})
+        self.fire("issues", action="unlabeled", issue=found, sender=user, label={"name": label})
 
     def set_state(self, user: User | None, number: int, state: str) -> None:
         found = self.issue(number)
@@ -231,8 +237,11 @@ class World:
         found.state, found.closed_by = state, user if state == "closed" else None
         found.closed = self.now() if state == "closed" else None
         self._event(found, user or found.user, "closed" if state == "closed" else "reopened")
-        event = "pull_request" if number in self.pulls else "issues"
-        self.fire(event, action="closed" if state == "closed" else "reopened", issue=found, sender=user)
+        action = "closed" if state == "closed" else "reopened"
+        if number in self.pulls:
+            self.fire("pull_request", action=action, pull=self.pulls[number], sender=user)
+        else:
+            self.fire("issues", action=action, issue=found, sender=user)
 
     def _event(self, issue: Issue, user: User, event: str, **more: Any) -> None:
         issue.events.append({"id": self.id(), "event": event, "actor": user, "created_at": self.now()} | more)
@@ -376,6 +385,7 @@ class World:
         self._rules(pull, head)
         if not self.asks("merge-tree", "--write-tree", onto, head):
             raise Refusal(405, "Pull Request is not mergeable")
+        before = self.refs()
         made, messages = self._merged(pull, issue, method, onto, head, title, message)
         self.git("update-ref", f"refs/heads/{pull.base}", made, onto)
         pull.merged, pull.merged_by, pull.merge_commit = True, user, made
@@ -384,7 +394,7 @@ class World:
         if self.delete_merged and not pull.fork:
             self.git("update-ref", "-d", f"refs/heads/{pull.head}")
         self.fire("pull_request", action="closed", pull=pull, sender=user)
-        self.after_push(user)
+        self.after_push(user, before)
         return made
 
     def _rules(self, pull: Pull, head: str) -> None:
@@ -466,8 +476,14 @@ class World:
             if int(number) in self.issues and int(number) not in self.pulls:
                 self.set_state(pull.merged_by, int(number), "closed")
 
-    def after_push(self, user: User | None) -> None:
+    def refs(self) -> dict[str, str]:
+        """Every branch with its head."""
+        lines = self.git("for-each-ref", "--format=%(refname) %(objectname)", "refs/heads").splitlines()
+        return dict(line.split(" ") for line in lines)
+
+    def after_push(self, user: User | None, before: dict[str, str]) -> None:
         """What GitHub notices when refs have moved: a head that is in its base is merged, one that is gone closes."""
+        self._tell_refs(user, before)
         for pull in self.open_pulls():
             tip = None if pull.fork else self.tip(pull.head)
             if tip is None and not pull.fork:
@@ -475,6 +491,36 @@ class World:
             elif tip is not None and self.asks("merge-base", "--is-ancestor", tip, pull.base):
                 pull.last_head, pull.merged, pull.merged_by = tip, True, user
                 pull.merged_at, self.issues[pull.number].state = self.now(), "closed"
+
+    def _tell_refs(self, user: User | None, before: dict[str, str]) -> None:
+        """Webhooks hear of branches alone, never of our own refs."""
+        now, heads = self.refs(), {pull.head: pull for pull in self.open_pulls() if not pull.fork}
+        for ref in sorted({*before, *now}):
+            old, new = before.get(ref, "0" * 40), now.get(ref, "0" * 40)
+            if old == new:
+                continue
+            name, given = ref.removeprefix("refs/heads/"), {"ref": ref, "before": old, "after": new, "commits": []}
+            if ref not in before or ref not in now:
+                kind = {"ref": name, "ref_type": "branch"}
+                self.fire("create" if ref not in before else "delete", sender=user, plain=kind)
+            elif self.asks("merge-base", "--is-ancestor", old, new):
+                given["commits"] = self._commits(old, new)
+            self.fire("push", sender=user, plain=given | {"created": ref not in before, "deleted": ref not in now})
+            if ref in now and name in heads:
+                self.fire("pull_request", action="synchronize", pull=heads[name], sender=user)
+
+    def _commits(self, old: str, new: str) -> list[dict[str, Any]]:
+        """What each commit touched, as a push tells it."""
+        out = self.git("log", "--reverse", "-m", "--first-parent", "--name-status", "--format=%x01%H", f"{old}..{new}")
+        found = []
+        for block in out.split("\x01")[1:]:
+            oid, *lines = [line for line in block.splitlines() if line]
+            names = {"A": "added", "M": "modified", "D": "removed"}
+            touched: dict[str, list[str]] = {"added": [], "modified": [], "removed": []}
+            for line in lines:
+                touched[names.get(line[0], "modified")].append(line.split("\t")[-1])
+            found.append({"id": oid} | touched)
+        return found
 
     def open_pulls(self) -> Iterator[Pull]:
         yield from [pull for pull in self.pulls.values() if self._is_open(pull)]
