@@ -1,8 +1,11 @@
 """`pullwright run` and `pullwright plan`: turns taken in front of a person, or in a pipe."""
 
+import contextlib
 import json
 import shutil
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +69,7 @@ def _take_turns(
     held: dict[str, Step] = {}
     host = wiring.host(site, view.settings, say=screen.say)
     host.sandbox.check()
-    with screen:
+    with _ending(), screen:
         screen.say(f"sandbox: {host.sandbox.level}")
         if forever:
             turns = worker.watch(host, task=task, stage=stage, sleep=screen.pause)
@@ -81,6 +84,16 @@ def _take_turns(
         except Left:
             pass
     return held
+
+
+@contextlib.contextmanager
+def _ending() -> Iterator[None]:
+    """SIGTERM, as a service or a shutdown sends it, ends a run like ^C: what is there is pushed."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def show(steps: list[Step], site: Site, view: View) -> None:

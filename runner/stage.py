@@ -1,5 +1,7 @@
 """One stage on its branch: workspace, prompt, loop, gates, publish. Start reading at `work`."""
 
+import contextlib
+
 from runner import briefing, checks, git, hooks, live, outgoing, prompting, publish
 from runner.decide import Spent, bounds, used_by
 from runner.errors import ToolError, UserError
@@ -31,7 +33,11 @@ def work(lease: Lease, state: TaskState, feedback: str = "") -> str:
             return lost.reason
         with Pulse(lease) as pulse:
             _set_up(lease, place.space)
-            outcome = _converse(lease, state, place, trajectory, feedback, pulse)
+            try:
+                outcome = _converse(lease, state, place, trajectory, feedback, pulse)
+            except (KeyboardInterrupt, SystemExit):
+                _leave(lease, place, trajectory)
+                raise
         hooks.count(lease, trajectory)
         head = lease.head
         said = _conclude(lease, state, place, outcome)
@@ -154,6 +160,17 @@ def _elsewhere(lease: Lease) -> Spent:
 
 def _budget(state: TaskState) -> Budget:
     return state.standing.budget or state.task.request.budget
+
+
+def _leave(lease: Lease, place: Place, trajectory: Trajectory) -> None:
+    """Somebody ends the run: what is there goes to the hub, so that another host can go on from here, not from before.
+
+    Nothing depends on it: a second ^C, or a hub that is away, leaves it as a kill would.
+    """
+    lease.host.say(f"{lease.ref.task}  {lease.ref.stage}  stopping: what is there is pushed (once more leaves at once)")
+    hooks.count(lease, trajectory)
+    with contextlib.suppress(UserError, git.GitError):
+        publish.checkpoint(lease, place.space, place.trajectory.read_bytes())
 
 
 # --- after the loop ------------------------------------------------------------------------------------------------

@@ -124,6 +124,21 @@ def test_the_agent_is_given_what_people_pushed_at_the_next_renewal(scene: Scene)
     assert (place.space.src / "more.txt").read_text() == "more\n" and (place.space.src / "own.txt").exists()
 
 
+def test_who_stops_a_run_leaves_its_steps_on_the_hub_for_another_host(scene: Scene, tmp_path: Path) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(worker.run(during(scene, Stage.BUILD, 1, stop)))
+    said = on_hub(scene, "refs/pullwright/trajectories/greet/build.1", "trajectory.jsonl")
+    assert '"kind":"result"' in said, said
+    assert "goodbye" in on_hub(scene, BUILD, "greeting.txt")
+    entry = Scene(clone(Path(scene.site.hub.url), tmp_path / "other")).state().open
+    assert entry is not None and (entry.entry.state, entry.entry.steps) == ("working", 1)
+    scene.run()
+    assert scene.state().current is None and "steps: 3" in on_hub(scene, "main", "tasks/greet/record.yaml")
+
+
 def test_a_stage_branch_deleted_under_way_is_said_and_the_next_attempt_has_the_next_number(scene: Scene) -> None:
     host = during(scene, Stage.BUILD, 1, lambda: git(scene.folder, "push", "-q", "origin", f":{BUILD}"))
     list(worker.run(host))

@@ -125,6 +125,21 @@ def test_a_former_owner_that_wakes_in_the_middle_of_a_command_stops_at_its_push(
     assert re.search(r"agents/greet/build is no longer ours: scripted on \S+ has taken it over", said), said
 
 
+def test_a_run_that_is_told_to_end_in_the_middle_of_a_command_pushes_what_there_is(
+    source: Path, tmp_path: Path
+) -> None:
+    place = stand(source, tmp_path / "stand")
+    slow(place, 600)
+    runner = start(place.first)
+    told = place.first / ".git/pullwright/trajectories/greet/build.1/trajectory.jsonl"
+    wait_for(lambda: told.exists() and b'"kind":"reply"' in told.read_bytes())
+    os.kill(runner.pid, signal.SIGTERM)
+    said, _ = runner.communicate(timeout=60)
+    assert (runner.returncode, "stopping: what is there is pushed" in said) == (143, True), said
+    pushed = git(place.hub, "show", "refs/pullwright/trajectories/greet/build.1:trajectory.jsonl")
+    assert '"kind":"reply"' in pushed
+
+
 def short(source: Path, lease: str) -> None:
     """Leases of that length, on the hub's base branch."""
     folder = source.parent / "source"
