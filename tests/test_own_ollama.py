@@ -157,6 +157,21 @@ def test_a_dirty_checkout_is_refused_with_the_remedy_and_loses_nothing(waiting: 
     assert len(first_parents(waiting)) == 3
 
 
+def test_a_merge_that_is_killed_in_the_middle_is_said_with_the_way_out_and_merged_after_it(waiting: Path) -> None:
+    (waiting / ".git/info/attributes").write_text("greeting.txt filter=die\n")
+    git(waiting, "config", "filter.die.smudge", "kill -9 $PPID")
+    head = git(waiting, "rev-parse", "HEAD")
+    for _ in range(2):  # when it happens, and as long as it is so
+        said = pullwright(waiting, "review", "greet", "--approve")
+        assert (said.status, git(waiting, "rev-parse", "HEAD")) == (1, head)
+        assert f"rm {waiting}/.git/index.lock" in said.err and "git restore" in said.err, said.err
+    (waiting / ".git/info/attributes").unlink()
+    (waiting / ".git/index.lock").unlink()
+    git(waiting, "restore", "greeting.txt")
+    right(pullwright(waiting, "review", "greet", "--approve"))
+    assert (waiting / "greeting.txt").read_text() == "hello\ngoodbye\n" and len(first_parents(waiting)) == 3
+
+
 def test_the_policy_too_leaves_a_dirty_checkout_alone_and_the_run_ends_with_the_remedy(waiting: Path) -> None:
     commit(waiting, "No people", {"agents.yaml": settings(review=AUTO)})
     (waiting / "greeting.txt").write_text("work in progress\n")

@@ -109,6 +109,9 @@ class Local:
 
     def _merge_there(self, place: Path, proposal: Proposal, message: str, by: Identity | None) -> Merged | Refused:
         command = f"git -C {place} merge --no-ff {proposal.branch}"
+        lock = self._in(place, "rev-parse", "--path-format=absolute", "--git-path", "index.lock").stdout.strip()
+        if Path(lock).exists():
+            return Refused("hold", _BROKEN_OFF.format(place=place, lock=lock))
         if self._in(place, "status", "--porcelain", "--untracked-files=no").stdout.strip():
             return Refused(
                 "hold",
@@ -120,6 +123,8 @@ class Local:
         done = self._in(place, *names, "merge", "--no-ff", "--no-edit", "-m", message, proposal.head)
         if done.returncode == 0:
             return Merged(self._in(place, "rev-parse", "HEAD").stdout.strip())
+        if Path(lock).exists():
+            return Refused("hold", _BROKEN_OFF.format(place=place, lock=lock))
         self._in(place, "merge", "--abort")
         said = " ".join((done.stderr or done.stdout).split())[:400]  # it names the files that are in the way
         return Refused("hold", f"git could not merge in {place} ({said}): {command}")
@@ -134,6 +139,12 @@ class Local:
             text=True,
             errors="replace",
         )
+
+
+_BROKEN_OFF = (
+    "a git command was ended in the middle of its work in {place}, or still runs there: if none runs, rm {lock}, "
+    "see with git status what it left, and take that back (git restore FILE)"
+)
 
 
 def _last_words(said: str) -> str:
