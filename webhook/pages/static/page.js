@@ -1,0 +1,141 @@
+// What a page does beyond showing: it keeps up with what happens, and makes times relative. Every word on a page was
+// written by the server; this script only swaps parts of it for newer ones, so nothing here ever makes HTML of a text.
+"use strict";
+
+const news = document.getElementById("news");
+const some = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60]];
+
+function relative(time) {
+  const then = new Date(time.dateTime), ago = (Date.now() - then) / 1000;
+  const [unit, size] = UNITS.find(([, seconds]) => Math.abs(ago) >= seconds) || [];
+  time.textContent = ago > 30 * 86400 ? time.dateTime.slice(0, 10) : unit ? some.format(-Math.floor(ago / size), unit) : "just now";
+}
+
+function times(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) relative(time);
+}
+
+// --- keeping up: parts of the page that an event concerns are fetched again and swapped
+
+async function fetched(address) {
+  const answer = await fetch(address, { headers: { accept: "text/html" }, cache: "no-store" });
+  return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+}
+
+function busy(part) {
+  const at = document.activeElement;
+  const typed = [...part.querySelectorAll("textarea, input:not([type=hidden])")].some((field) => field.value !== field.defaultValue);
+  return typed || (at && part.contains(at) && at.matches("input, textarea, select"));
+}
+
+function swap(part, fresh) {
+  if (part.isEqualNode(fresh) || part.dataset.was === fresh.outerHTML) return false;
+  const was = fresh.outerHTML, at = document.activeElement;
+  const id = part.contains(at) && at.id, address = part.contains(at) && at.getAttribute("href");
+  const open = new Map([...part.querySelectorAll("details")].map((one, number) => [number, one.open]));
+  part.replaceChildren(...fresh.childNodes);
+  part.className = fresh.className;
+  part.dataset.was = was;
+  [...part.querySelectorAll("details")].forEach((one, number) => { if (open.has(number)) one.open = open.get(number); });
+  times(part);
+  const again = (id && document.getElementById(id)) || (address && part.querySelector(`a[href="${CSS.escape(address)}"]`));
+  if (again) again.focus({ preventScroll: true });
+  return true;
+}
+
+let waiting = new Set(), timer = 0, fetching = false;
+
+function concern(kind) {
+  waiting.add(kind);
+  if (!timer && !fetching) timer = setTimeout(refresh, 250);
+}
+
+async function refresh() {
+  timer = 0;
+  fetching = true;
+  const kinds = waiting;
+  waiting = new Set();
+  try {
+    const parts = [...document.querySelectorAll("[data-live]")].filter((part) => part.dataset.on.split(" ").some((kind) => kinds.has(kind)));
+    if (parts.length) {
+      const now = await fetched(location.href);
+      for (const part of now ? parts : []) {
+        const fresh = now.querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`);
+        if (fresh && !busy(part)) swap(part, fresh);
+      }
+    }
+    if (kinds.has("log")) await follow();
+  } finally {
+    fetching = false;
+    if (waiting.size) timer = setTimeout(refresh, 400);
+  }
+}
+
+async function follow() {
+  const log = document.getElementById("log");
+  const now = log && (await fetched(`/tasks/${encodeURIComponent(log.dataset.log)}/log`));
+  const fresh = now && now.getElementById("log");
+  if (!fresh) return;
+  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  log.replaceChildren(...fresh.childNodes);
+  times(log);
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+function told(kind, data) {
+  const log = document.getElementById("log"), task = log && log.dataset.log;
+  const here = document.body.dataset.task;
+  if (here && data.task !== here) return;
+  if (kind === "step") {
+    if (task === data.task) concern("log");
+    if (here && !log) concern("stage");
+  }
+  concern(kind);
+  if (kind === "hold" && data.hold) news.textContent = `${data.task} is held: ${data.hold}`;
+  if (kind === "stage") news.textContent = `${data.task}: ${data.status} ${data.stage_progress} per cent`;
+}
+
+let source = null;
+
+function listen() {
+  source = new EventSource("/api/events");
+  for (const kind of ["stage", "hold", "update", "removed", "step"]) {
+    source.addEventListener(kind, (event) => told(kind, JSON.parse(event.data)));
+  }
+  for (const kind of ["hello", "reset"]) {  // what happened before this line was open
+    source.addEventListener(kind, () => { for (const what of ["stage", "hold", "update", "log"]) concern(what); });
+  }
+}
+
+// A browser allows few open lines to one server: a page that nobody sees gives its own back.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden && source) { source.close(); source = null; }
+  else if (!document.hidden && !source && document.querySelector("[data-live]")) listen();
+});
+
+// --- keys: / searches, Control or Command with Enter sends
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input, textarea, select");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    document.getElementById("q").focus();
+  } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea")) {
+    event.target.form.requestSubmit();
+  }
+});
+
+// One click is one act.
+document.addEventListener("submit", (event) => {
+  setTimeout(() => { for (const button of event.target.querySelectorAll("button")) button.disabled = true; });
+});
+window.addEventListener("pageshow", () => { for (const button of document.querySelectorAll("main button")) button.disabled = button.defaultDisabled || false; });
+
+times(document);
+setInterval(() => times(document), 60000);
+const log = document.getElementById("log");
+if (log) log.scrollTop = log.scrollHeight;
+const problem = document.getElementById("problem");
+if (problem) problem.focus();
+if (document.querySelector("[data-live]")) listen();

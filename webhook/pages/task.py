@@ -1,0 +1,192 @@
+"""One task: how it stands, what a person can do, what its agents wrote, changed and showed."""
+
+from asyncio import to_thread
+from typing import Any, NamedTuple
+
+import msgspec
+from litestar import Response, get
+from litestar.params import FromPath
+
+from runner.agents import Settings
+from runner.errors import UserError
+from webhook import shelf, store
+from webhook.api.room import Room, TheRoom, missing
+from webhook.api.workspaces import folder_of
+from webhook.index import BASE
+from webhook.pages import evidence, reading
+from webhook.pages.frame import Ask, page
+from webhook.pages.reading import Attempt, Card
+from webhook.shapes import FullTask, Workspace
+
+SOME, ALL = 60, 2_000  # entries of a history
+MOST_FILES = 200
+TITLES = {"design.md": "Design", "test-report.md": "Test report", "review.md": "Review", "summary.md": "Summary"}
+PAPER = {"design": "design.md", "test": "test-report.md", "review": "review.md", "complete": "summary.md"}
+DONE = {
+    "approve": "Approved and merged.",
+    "comment": "Said: the agent hears it before its next step.",
+    "reject": "Rejected. Another attempt begins with Retry.",
+    "answer": "Answered: the agent goes on with that.",
+    "pause": "Paused.",
+    "resume": "It goes on.",
+    "cancel": "Cancelled.",
+    "retry": "The next attempt begins.",
+    "assign": "Assigned.",
+    "set-status": "The stage is set.",
+    "set-budget": "The budget is set.",
+    "made": "The task is written.",
+}
+
+
+class Stop(NamedTuple):
+    """A stage on a task's way: its `kind` is how it stands, `words` say so, `begun` whether anybody worked on it."""
+
+    name: str
+    kind: str
+    words: str
+    now: bool
+    begun: bool
+
+
+@get("/tasks/{slug:str}")
+async def show_task(room: TheRoom, request: Ask, slug: FromPath[str]) -> Response[str]:
+    """The whole page."""
+    return await task_page(room, request, slug)
+
+
+async def task_page(
+    room: Room, request: Ask, slug: str, *, status: int = 200, problem: str = "", remedy: str = ""
+) -> Response[str]:
+    """A task's page, after an act that came to nothing with the reason. Raises `HTTPException` (404)."""
+    task = find(room, slug)
+    card, attempts = reading.card(room.reader, task.id), reading.attempts(room.reader.conn, task.id)
+    query = request.query_params
+    track = _track(task, card, attempts)
+    wanted = str(query.get("changes") or _shown_first(card, track))
+    history, number = reading.history(room.reader.conn, task.id, ALL if query.get("history") == "all" else SOME)
+    told = await to_thread(_evidence, room, task, attempts, wanted)
+    return page(
+        room, request, "task.html", status, task=task, card=card, attempts=attempts, depends=task.depends_on,
+        proposals=task.proposals, track=track, wanted=wanted, history=history, entries_number=number,
+        totals=_totals(attempts), agents=reading.names(room.reader.conn), titles=TITLES,
+        shown=PAPER.get(card.ready or card.stage or "complete", ""), buttons=_buttons(card), asks=_asks(card),
+        gates_words=_gates(card, attempts), on_github=_on_github(room, task), problem=problem, remedy=remedy,
+        done=DONE.get(str(query.get("done", "")), ""), linkable=lambda path: "://" not in path, **told,
+    )  # fmt: skip
+
+
+def find(room: Room, slug: str) -> FullTask:
+    """The task with that slug or id. Raises `HTTPException` (404)."""
+    id = room.reader.task_id(slug)
+    body = room.reader.task(id) if id else None
+    if body is None:
+        raise missing(f"there is no task {slug}")
+    return msgspec.json.decode(body, type=FullTask)
+
+
+@get("/tasks/{slug:str}/log", sync_to_thread=True)
+def show_log(room: TheRoom, request: Ask, slug: FromPath[str]) -> Response[str]:
+    """What the task's agent does, for pages that follow it."""
+    task = find(room, slug)
+    return page(room, request, "log.html", card=task, steps=evidence.steps(room.site, task.slug))
+
+
+def _evidence(room: Room, task: FullTask, attempts: tuple[Attempt, ...], wanted: str) -> dict[str, Any]:
+    """What has to be read from Git and from disk."""
+    base = store.refs(room.reader.conn)[BASE]
+    where = evidence.place(room.site, base, task, attempts)
+    documents, files = evidence.documents(room.site, where)
+    change = evidence.change(room.site, base, task.slug, task.stages, attempts, wanted)
+    steps = evidence.steps(room.site, task.slug) if task.completed_at is None else ()
+    id, made = _workspace(room, task)
+    return {
+        "documents": documents, "files": files[:MOST_FILES], "folder": where.folder, "change": change, "steps": steps,
+        "workspace": made, "workspace_id": id,
+    }  # fmt: skip
+
+
+def _workspace(room: Room, task: FullTask) -> tuple[str, list[shelf.Entry]]:
+    """What lies in the `output/` and `research/` of its agent's workspace on this host."""
+    query = "SELECT id FROM agent_workspaces WHERE task_id = ? AND agent_id = ? AND host = ?"
+    row = room.reader.conn.execute(query, (task.id, task.assigned_agent_id, room.site.id)).fetchone()
+    body = room.reader.workspace(row[0]) if row else None
+    if body is None or task.completed_at:
+        return "", []
+    entries, _ = shelf.entries(folder_of(room, msgspec.json.decode(body, type=Workspace)))
+    own = [one for one in entries if one.kind == "file" and one.path.startswith(("output/", "research/"))]
+    return row[0], own[:MOST_FILES]
+
+
+# --- pure ----------------------------------------------------------------------------------------------------------
+
+
+def _track(task: FullTask, card: Card, attempts: tuple[Attempt, ...]) -> list[Stop]:
+    newest = {one.stage: one for one in attempts}
+    passed = task.stages.index(card.stage) if card.stage in task.stages else len(task.stages)
+    return [_stop(card, name, newest.get(name), at - passed) for at, name in enumerate(task.stages)]
+
+
+def _stop(card: Card, name: str, attempt: Attempt | None, ahead: int) -> Stop:
+    if ahead < 0:
+        return Stop(
+            name, "done" if attempt else "skipped", "done" if attempt else "skipped", False, attempt is not None
+        )
+    if ahead > 0:
+        return Stop(name, "next", "", False, attempt is not None)
+    words = {"hold": "held", "ready": "for you", "work": f"{card.progress} %", "wait": "waits"}.get(card.mark, "next")
+    return Stop(name, card.mark, words, True, attempt is not None)
+
+
+def _shown_first(card: Card, track: list[Stop]) -> str:
+    """Whose changes are shown unasked: those of the stage at hand, else of the last one; all, when it is complete."""
+    begun = [stop.name for stop in track if stop.begun]
+    return "all" if card.completed else card.stage if card.stage in begun else (begun or ["design"])[-1]
+
+
+def _totals(attempts: tuple[Attempt, ...]) -> dict[str, float]:
+    return {name: sum(getattr(one, name) or 0 for one in attempts) for name in ("steps", "tokens", "cost", "seconds")}
+
+
+def _buttons(card: Card) -> list[tuple[str, str]]:
+    """What a click can do now beside what stands there anyway."""
+    hold = card.hold or ""
+    changed = hold.startswith("task changed")
+    found = [("resume", "Keep the old text" if changed else "Resume")] if hold == "paused" or changed else []
+    if card.mark == "hold" and hold != "paused":
+        found.append(("retry", "Take the new text" if changed else "Retry"))
+    if card.mark in ("work", "next", "wait"):
+        found.append(("pause", "Pause"))
+    return [*found, ("cancel", "Cancel")] if hold != "cancelled" else found
+
+
+def _asks(card: Card) -> str:
+    """The question that an agent waits with."""
+    kind, _, question = (card.hold or "").partition(": ")
+    return question if kind in ("needs input", "no credit") else ""
+
+
+def _gates(card: Card, attempts: tuple[Attempt, ...]) -> str:
+    found = next((one.gates for one in reversed(attempts) if one.open), ())
+    failed = [str(gate["name"]) for gate in found if gate["exit"] != 0]
+    if failed:
+        return f"Not passed: {', '.join(failed)}."
+    return f"{len(found)} gates have passed." if found else "No gate looks at it."
+
+
+def _on_github(room: Room, task: FullTask) -> str:
+    """Where its pull request is found, if that is where people approve."""
+    settings = settings_of(room)
+    url = room.site.hub.url.removesuffix(".git")
+    if settings is None or settings.forge != "github" or not task.proposals:
+        return ""
+    return f"{url}/pulls?q=is%3Apr+head%3A{task.proposals[0].branch}" if url.startswith("https://") else ""
+
+
+def settings_of(room: Room) -> Settings | None:
+    """The settings in force, as far as they can be read."""
+    from runner.observe import read_settings
+
+    try:
+        return read_settings(room.site.repo, store.refs(room.reader.conn)[BASE])
+    except (UserError, KeyError):
+        return None
