@@ -112,6 +112,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     empty: those pip is configured for. `keep` is for how long the branches and
     workspaces of ended tasks stay. What touches `needs_human` is merged by a person alone. `identities` are the numeric
     ids of the runners' accounts on GitHub, `reviewers` whom to ask for reviews, `label` what makes an issue a task.
+    `new_tasks` is what the service writes for a task that it is asked for.
     """
 
     review: ReviewPolicy = ReviewPolicy()
@@ -134,6 +135,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     needs_human: tuple[str, ...] = NEEDS_HUMAN
     reviewers: tuple[str, ...] = ()
     label: Annotated[str, Meta(min_length=1, max_length=50)] = "pullwright"
+    new_tasks: Literal["file", "issue"] = "file"
 
 
 Variable = Annotated[

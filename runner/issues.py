@@ -192,6 +192,29 @@ def _fields(body: str) -> dict[str, str] | None:
     return {heading: "\n".join(lines).strip() for heading, lines in found.items()}
 
 
+def written(request: TaskFile) -> str:
+    """The text by which an issue asks for this, as GitHub would write it from the form.
+
+    Raises `UserError` for what the form cannot say.
+    """
+    priorities = {number: name for name, number in PRIORITIES.items()}
+    stages = "" if request.stages == STAGES else ", ".join(request.stages)
+    given = {
+        WANTED: request.description,
+        TRUE_IN_THE_END: "\n".join(request.acceptance),
+        COMPLEXITY: str(request.complexity or UNSURE),
+        PRIORITY: priorities.get(request.priority, str(request.priority)),
+        STAGES_FIELD: stages,
+        AFTER: ", ".join(request.depends_on),
+    }
+    text = "\n\n".join(f"### {heading}\n\n{given[heading] or EMPTY[1]}" for heading in HEADINGS)
+    found = read(request.title, text)
+    lost = [key for key in request.__struct_fields__ if getattr(found, key) != getattr(request, key)]
+    if lost:
+        raise UserError(f"an issue cannot say this {lost[0]}", "leave it out, or write the task as a file")
+    return text
+
+
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*?)\s*#*\s*")
 
 

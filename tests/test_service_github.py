@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_github.faults import Fault
 from fake_github.hooks import ROUGH, SMOOTH, Chance
-from fake_github.office import Office
-from fake_github.server import FakeGitHub
+from fake_github.office import Office, form
+from fake_github.server import FakeGitHub, Seen
 from github_parts import VARIABLES
-from repositories import at_home
-from service.visitors import hooked, mirrored, play, rebuilt, record
+from repositories import at_home, commit, git
+from service.visitors import hooked, labelled, mirrored, play, ready, rebuilt, record, seen, work
 
 SHORT = {"Stages": "design, complete"}
 SECONDS = 5.0  # for how long seeds are tried in the normal run, the last of them to its end
@@ -69,6 +70,84 @@ def test_deliveries_that_are_lost_doubled_and_late_change_nothing(
         print(f"\n{seeds} stories of lost, doubled and late deliveries: {dict(counts)}")
     assert seeds and counts["lost"] and counts["failed"] and counts["doubled"] and counts["late"]
     assert counts["redelivered"]
+
+
+def test_a_delivery_that_failed_is_asked_for_again_and_one_that_came_is_not(office: Office) -> None:
+    with hooked(office, dispatch="none") as service:  # its sweep at the start is over once the log is silent
+        hook = office.world.hook
+        assert hook is not None
+        office.label(office.issue(body=form()).number)
+        seen(service, lambda: labelled(office, "pullwright:design"), "an acceptance")
+    with hooked(office, Chance(failed=1.0), dispatch="none", sweep=0.5) as service:
+        hook = office.world.hook
+        assert hook is not None
+        office.comment(1, "Say why.")
+        seen(service, lambda: hook.counts["answered 202"], "a redelivery")
+        looks = len(lists(office))
+        seen(service, lambda: len(lists(office)) > looks + 3, "more sweeps")
+        again = [each.guid for each in hook.deliveries if each.again]
+        assert sorted(again) == sorted({each.guid for each in hook.deliveries})
+
+
+def lists(office: Office) -> list[Seen]:
+    """The requests for lists of deliveries."""
+    return [asked for asked in office.fake.seen if asked.path.endswith("/deliveries")]
+
+
+def test_the_workflow_does_the_work_where_the_service_only_starts_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(office.clone, "The workflow", {".github/workflows/agents.yml": "on: workflow_dispatch\n"})
+    monkeypatch.setenv("FAKE_WORKFLOWS", "yes")  # a person may push one
+    git(office.clone, "push", "-q", str(office.world.git_dir), "main")
+    runs = []
+    office.world.on_dispatch = lambda given: runs.append(work(office))
+    with hooked(office, dispatch="workflow") as service:
+        office.label(office.issue(body=form(Stages="design")).number)
+        seen(service, lambda: ready(office, "design"), "a design")
+        assert {run.wait(60) for run in runs} == {0}
+        assert [line for line in service.log if line["what"] in ("look failed", "forge failed", "fault")] == []
+    assert {str(given) for given in office.world.dispatched} == {str({"ref": "main"})}
+    assert len(runs) == 1
+
+
+def test_a_task_that_the_api_is_asked_for_is_an_issue_where_the_policy_says_so(
+    fake: FakeGitHub, bot: str, tmp_path: Path
+) -> None:
+    office = Office(fake, tmp_path, policy={"new_tasks": "issue"})
+    fake.faults.append(Fault("lost", "POST", "/issues$"))
+    asked = {"title": "Say goodbye", "complexity": 4, "priority": 8, "acceptance": ["it says so"]}
+    with hooked(office, dispatch="none") as service:
+        answer = service.client.post("/api/tasks", json=asked)
+        assert answer.status_code == 201, answer.text
+        (issue,) = office.world.issues.values()
+        assert (answer.json()["slug"], answer.json()["issue"]) == (
+            "issue-1",
+            office.fake.shapes.issue(issue)["html_url"],
+        )
+        assert issue.labels == []
+        assert service.client.get("/api/tasks/issue-1").status_code == 404
+        office.label(1)
+        seen(service, lambda: service.client.get("/api/tasks/issue-1").status_code == 200, "a task")
+        task = service.client.get("/api/tasks/issue-1").json()
+        assert (task["id"], task["complexity"], task["priority"]) == (answer.json()["id"], 4, 8)
+        for more in ({"id": "mine"}, {"priority": 7}, {"agent": "scripted"}, {"description": "a <!-- b -->"}):
+            assert service.client.post("/api/tasks", json=asked | more).status_code == 422, more
+    assert len(office.world.issues) == 1
+
+
+def test_a_task_that_base_does_not_take_is_a_pull_request(office: Office) -> None:
+    office.fake.git_rules = {"FAKE_PROTECTED": "refs/heads/main"}
+    office.fake.faults.append(Fault("cut", "POST", "/pulls$"))
+    with hooked(office, dispatch="none") as service:
+        answer = service.client.post("/api/tasks", json={"title": "Say hello twice"})
+        assert answer.status_code == 201, answer.text
+        pull = office.pull()
+        assert answer.json()["proposal"] == office.fake.shapes.pull(pull, whole=False)["html_url"]
+        assert (pull.head, pull.base) == ("pullwright/task/say-hello-twice", "main")
+        office.merge(pull.number)
+        place = answer.headers["location"]
+        seen(service, lambda: service.client.get(place).status_code == 200, "a task")
 
 
 @pytest.mark.soak

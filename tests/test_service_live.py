@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from service.running import Service, serving, until
 
-from webhook.dispatch import TRIES, Dispatcher, Job
+from webhook.dispatch import TRIES, Dispatcher, Job, Workflow
 from webhook.feed import Live
 
 COMMAND = (sys.executable, "-c", "from pullwright.cli import main; main()")
@@ -118,6 +118,39 @@ def test_a_runner_that_fails_is_tried_again_later_and_left_alone_in_the_end(tmp_
     assert dispatcher.wanted([job], 1) == []
     assert dispatcher.held()["greet"] == "its runner ended with exit 3, 5 times in a row: no key"
     assert dispatcher.wanted([job._replace(version="2")], 1) != []  # something about it has changed
+
+
+def test_a_runner_that_ends_well_and_changes_nothing_rests_until_something_is_heard(tmp_path: Path) -> None:
+    times = [0.0]
+    dispatcher = runners(tmp_path, "", times)
+    job = Job("greet", "build", "1")
+    for pause in (5, 10, 20, 40, 80, 160, 300, 300):
+        dispatcher.start(job)
+        end(dispatcher)
+        assert dispatcher.wanted([job], 1) == []
+        assert dispatcher.trouble["greet"].again - times[0] == pause
+        times[0] = dispatcher.trouble["greet"].again
+        assert dispatcher.wanted([job], 1) == [job]
+    times[0] -= 1
+    assert dispatcher.wanted([job], 1) == []
+    assert dispatcher.held() == {}
+    dispatcher.stir(["other"])
+    assert dispatcher.wanted([job], 1) == []
+    dispatcher.stir(["greet"])
+    assert dispatcher.wanted([job], 1) == [job]
+
+
+def test_a_run_of_the_workflow_is_asked_for_once_for_what_there_is_to_do() -> None:
+    times, asked = [0.0], list[float]()
+    workflow = Workflow(lambda: asked.append(times[0]), lambda: times[0])
+    one, other = Job("greet", "build", "1"), Job("later", "build", "1")
+    for jobs in ([], [one], [one], [one, other], [other], [one._replace(version="2"), other]):
+        workflow.ask(jobs)
+    assert len(asked) == 3
+    for _ in range(7 * 3600):  # nothing comes of it
+        times[0] += 1
+        workflow.ask([other])
+    assert [round(at) for at in asked[3:]] == [300, 900, 2100, 4500, 8100, 11700, 15300, 18900, 22500]
 
 
 def test_no_more_runners_than_there_is_room_for_and_none_twice(tmp_path: Path) -> None:

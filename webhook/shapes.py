@@ -140,13 +140,16 @@ class NewTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Made(msgspec.Struct, frozen=True):
-    """Where a new task stands: on base in `commit`, or in a `proposal` that has to be merged first."""
+    """Where a new task stands: on base in `commit`, in a `proposal` (a branch, or the address of its pull request) that
+    has to be merged first, or in an `issue` that somebody with write access has to label first.
+    """
 
     id: str
     slug: str
-    path: str
+    path: str | None = None
     commit: str | None = None
     proposal: str | None = None
+    issue: str | None = None
 
 
 class NewStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from runner import commands, git, workspace
+from runner import commands, git, issues, workspace
 from runner.agents import Settings
 from runner.commands import Command
 from runner.errors import UserError
+from runner.forge import Hosting
 from runner.host import Site, lock, timestamp
 from runner.lifecycle import Stage
 from runner.orders import compose
@@ -49,6 +50,34 @@ def new_task(site: Site, index: Index, refs: Refs, asked: NewTask) -> Made:
     if _onto_base(site, refs, slug, made):
         return Made(id, slug, path, commit=made)
     return Made(id, slug, path, proposal=_branch(slug))
+
+
+def new_issue(hosting: Hosting | None, settings: Settings, asked: NewTask) -> Made:
+    """Open an issue that asks for the task. The label, which makes it one, is a person's to put on.
+
+    Raises `Senseless` for what an issue cannot say.
+    """
+    if hosting is None:
+        raise UserError("policy.new_tasks says issue, and forge is local", "say forge: github, or new_tasks: file")
+    try:
+        if asked.id is not None:
+            raise UserError("an issue's task is named by its number", "leave the id out")
+        keys = {"description": asked.title} | _keys(asked)  # the form wants one
+        request = parse_task("tasks/the-issue.yaml", dump(keys)).request
+        text = issues.written(request)
+    except UserError as error:
+        raise Senseless(str(error)) from error
+    number, place = hosting.open_issue(request.title, text)
+    slug = f"issue-{number}"
+    return Made(Names(settings.repository).task(slug), slug, issue=place)
+
+
+def offered(hosting: Hosting | None, settings: Settings, made: Made, title: str) -> Made:
+    """A task whose branch has to be merged, with a pull request where there are such."""
+    if hosting is None or made.proposal is None:
+        return made
+    place = hosting.offer(made.proposal, settings.base, f"Task: {title}", f"Merging this adds the task `{made.slug}`.")
+    return msgspec.structs.replace(made, proposal=place)
 
 
 def _keys(asked: NewTask) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A whole story on GitHub with `serve` running and nothing else: people act there, and wait for what they see."""
 
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from typing import Any
 from fake_github.hooks import SMOOTH, Chance, Hook
 from fake_github.office import Office, Time, form, host_at
 from fake_github.state import Pull
+from repositories import clone
+from repositories import git as typed
 
 from runner import git
 from runner.agents import Settings
@@ -83,6 +86,15 @@ def play(office: Office, service: Service, **given: str) -> None:
     office.merge(last.number)
     seen(service, lambda: office.notes(1)[0].count("complete") and labelled(office, "pullwright:complete"), "an end")
     assert world.issues[issue.number].state == "closed"
+
+
+def work(office: Office) -> "subprocess.Popen[bytes]":
+    """What a run of the workflow does: `pullwright run` on another machine."""
+    there = office.folder / "elsewhere"
+    if not there.exists():
+        clone(office.world.git_dir, there)
+        typed(there, "remote", "set-url", "origin", office.fake.clone_url)
+    return subprocess.Popen([*COMMAND, "run"], cwd=there)
 
 
 def seen(service: Service, look: Callable[[], Any], what: str) -> Any:

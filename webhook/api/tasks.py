@@ -60,16 +60,21 @@ def list_updates(room: TheRoom, id: Word, limit: Limit = 50, cursor: Cursor = No
     "/api/tasks", sync_to_thread=True, tags=TAGS, responses=docs.writes(400, 409, 413, 415, 422), summary="Make a task"
 )
 def make_task(room: TheRoom, data: Annotated[NewTask, Body(examples=docs.NEW_TASK)]) -> Response[Made]:
-    """Writes its file onto base; where base takes no commit, onto a branch that has to be merged."""
+    """As `policy.new_tasks` says: its file onto base (where base takes no commit, onto a branch), or as an issue."""
     made = write_task(room, data)
     return Response(made, status_code=201, headers={"Location": f"/api/tasks/{made.slug}"})
 
 
 def write_task(room: Room, asked: NewTask) -> Made:
     """Write a task, so that whoever asks for it next finds it. Raises `Conflict`, `Senseless`, `UserError`."""
+    settings = room.keeper.ask(lambda index, refs: index.settings())
+    if settings.policy.new_tasks == "issue":
+        return writing.new_issue(room.options.hosting(room.site, settings), settings, asked)
     made: Made = room.keeper.ask(lambda index, refs: writing.new_task(room.site, index, refs, asked))
     room.keeper.ask(lambda index, refs: None)
-    return made
+    if made.proposal is None:
+        return made
+    return writing.offered(room.options.hosting(room.site, settings), settings, made, asked.title)
 
 
 @put(
