@@ -3,13 +3,15 @@
 An interrupted command leaves nothing of itself: it runs again on what was there before it.
 """
 
+import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from runner import git, hooks, publish, workspace
+from runner import git, hooks, outgoing, publish, workspace
 from runner.claims import Lost
+from runner.errors import ToolError
 from runner.lease import TRAJECTORY, Lease, trajectory_name, with_theirs
 from runner.trajectory import Entry as Turn
 from runner.trajectory import Ran
@@ -21,7 +23,8 @@ class Mark(msgspec.Struct, frozen=True):
 
     `notes` counts those of the agent that were pushed under the claim. `pending` is the base commit whose conflicts
     were laid out with it, `met` what people had changed meanwhile. `opened`: the conversation was begun under this
-    claim, so that its prompt says what the agent was to be told.
+    claim, so that its prompt says what the agent was to be told. `kept` is the workspace as a tree, made on `head`,
+    where that may not be pushed as it is (a secret is in it): the branch has less.
     """
 
     claim: str
@@ -32,6 +35,7 @@ class Mark(msgspec.Struct, frozen=True):
     conflicts: tuple[str, ...] = ()
     met: tuple[str, ...] = ()
     opened: bool = False
+    kept: str | None = None
 
 
 class Place(NamedTuple):
@@ -62,7 +66,10 @@ def place_of(lease: Lease) -> Place:
 
 
 def remember(lease: Lease, place: Place) -> None:
-    """Mark that the workspace, the branch on the hub and the trajectory say the same: call it when all is pushed."""
+    """Mark that the workspace, the branch on the hub and the trajectory say the same: call it when all is pushed.
+
+    What may not be pushed is marked as well, so that no work is lost with it.
+    """
     before = place.mark(lease.entry.claim)
     mark = Mark(
         claim=lease.entry.claim,
@@ -73,8 +80,20 @@ def remember(lease: Lease, place: Place) -> None:
         conflicts=lease.conflicts,
         met=lease.met,
         opened=before is not None and before.opened,
+        kept=_kept(lease, place.space),
     )
     _write(place, mark)
+
+
+def _kept(lease: Lease, space: Workspace) -> str | None:
+    """The workspace's tree, if the branch cannot have it."""
+    try:
+        outgoing.collect(lease, space)
+        return None
+    except ToolError:
+        with contextlib.suppress(ToolError):
+            return workspace.collect(space, lease.host.repo)
+    return None
 
 
 def opens(lease: Lease, place: Place) -> None:
@@ -111,7 +130,7 @@ def lay_out(lease: Lease, place: Place) -> Lost | None:
     if mark is not None and ours:
         lease.pending, lease.conflicts, lease.met = mark.pending, mark.conflicts, mark.met
         hooks.recall(lease, turns, mark.notes)
-    snapshot = next((ran.snapshot for ran in reversed(turns) if ran.snapshot), None)
+    snapshot = next((ran.snapshot for ran in reversed(turns) if ran.snapshot), mark.kept if mark else None)
     if mark is not None and (snapshot or ours):
         tree = _on_branch(lease, mark, snapshot or _start(lease, mark.head))
     else:

@@ -103,3 +103,19 @@ def test_a_file_with_a_secret_holds_the_stage_and_is_never_pushed(home: Path, tm
     assert leaks(scene) == [] and "ghp_aB3d" not in r.git(scene.folder, "log", "-p", "--all", "--", *OURS)
     assert r.git(scene.folder, "log", "--all", "--", "conf") == ""
     assert "take it out" in r.git(scene.folder, "show", "main:tasks/greet/updates.jsonl")
+
+
+def test_work_that_is_refused_again_and_again_is_not_lost(home: Path, tmp_path: Path) -> None:
+    """The agent says twice that it is done and takes the secret out only then; nobody has pushed its other files."""
+    told = r.story()
+    line = f"echo goodbye >> greeting.txt; mkdir conf; printf ghp_%s {'aB3d' * 4}{{X,Y}}{'aB3d' * 4} > conf/token"
+    done = ("finish", {"summary": "It is done."})
+    told["build"] = [("bash", {"command": line}), done, done, ("bash", {"command": "rm conf/token"}), done]
+    scene = Scene(r.project(tmp_path / "repo", agents=r.settings(review=r.AUTO), replies=told))
+    r.add_task(scene.folder, stages=["build", "complete"])
+    scene.run()
+    assert scene.state().current is None, "\n".join(scene.said)
+    updates = r.git(scene.folder, "show", "main:tasks/greet/updates.jsonl")
+    assert updates.count("the work cannot be taken: conf/token holds a GitHub token") >= 2
+    assert "goodbye" in r.git(scene.folder, "show", "main:greeting.txt")
+    assert "ghp_aB3d" not in r.git(scene.folder, "log", "-p", "--all", "--", *OURS)
