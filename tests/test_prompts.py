@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from runner import paperwork
 from runner.errors import UserError
 from runner.lifecycle import STAGES, Stage
-from runner.models import ToolCall
+from runner.models import Message, ToolCall
 from runner.prompting import FIELD, fenced, fill, opening, packaged, seeds
+from runner.protocols import PROTOCOLS
 from runner.record import Request
-from runner.tools import STAGE_TOOLS, TOOLS
-from runner.window import CHARS_PER_TOKEN
+from runner.tools import STAGE_TOOLS, TOOLS, describe
 
 REQUEST = Request(
     title="Login fails for names with a dot",
@@ -44,15 +44,28 @@ def told(stage: Stage = Stage.BUILD, request: Request = REQUEST, **more: object)
     return system.text, user.text
 
 
+def system_prompt(stage: Stage, protocol: str) -> str:
+    """All that stands before the task: the stage's words, and how its tools are called."""
+    tools = tuple(describe(TOOLS[name]) for name in STAGE_TOOLS[stage])
+    messages = (Message("system", told(stage)[0]), Message("user", "The task."))
+    return PROTOCOLS[protocol].request(messages, tools, max_tokens=1, temperature=0.0, turn=0).messages[0].text
+
+
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_prompt_is_short_filled_in_and_names_only_tools_that_are_offered(stage: Stage) -> None:
+def test_a_prompt_is_filled_in_and_names_only_tools_that_are_offered(stage: Stage) -> None:
     system, _ = told(stage)
-    assert len(system) / CHARS_PER_TOKEN < 600
-    assert "{{" not in system and FOLDER in system
+    assert "{{" not in system and (FOLDER in system or stage is Stage.BUILD)
     assert not re.search(r"<[a-z ]+>", system), "placeholders are copied"
     called = set(re.findall(rf"\b(?:call|calls|with) ({'|'.join(TOOLS)})\b", system.lower()))
     called |= set(re.findall(rf"\b({'|'.join(TOOLS)}) for a\b", system))
     assert called <= set(STAGE_TOOLS[stage]) and "finish" in called
+
+
+@pytest.mark.parametrize("protocol", ["json", "text"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_with_the_tools_a_prompt_has_less_than_600_tokens(stage: Stage, protocol: str) -> None:
+    """SmolLM2 and Gemma read 3.6 to 3.8 characters of it as one token (tests/test_real_weights.py counts)."""
+    assert len(system_prompt(stage, protocol)) / 3.7 < 600
 
 
 def test_the_worked_examples_pass_the_gates_that_look_at_them() -> None:

@@ -4,11 +4,15 @@ Ten turns run with every `make test`, the rest with `make soak`. What they prove
 with real weights, nothing about Ollama (docs/small-models.md).
 """
 
+import json
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from test_prompts import system_prompt
 from wire.weights import SMOLLM2, OllamaOverLlama, llama_server
 
+from runner.lifecycle import STAGES
 from runner.models import Message, Model, ModelError, Reply, Request, ToolCall
 from runner.models.ollama import Ollama
 from runner.models.openai import OpenAI
@@ -49,6 +53,15 @@ def speaker(llama: str, request: pytest.FixtureRequest) -> Iterator[Model]:
         return
     with OllamaOverLlama(llama, models={"smollm2": ("completion",)}, trained=8192, loaded=CONTEXT) as server:
         yield Ollama("smollm2", server.url, CONTEXT, 300)
+
+
+@pytest.mark.parametrize("protocol", ["json", "text"])
+def test_all_that_stands_before_a_task_has_less_than_600_tokens(llama: str, protocol: str) -> None:
+    for stage in STAGES:
+        body = json.dumps({"content": system_prompt(stage, protocol)}).encode()
+        asked = urllib.request.Request(f"{llama}/tokenize", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            assert len(json.load(answer)["tokens"]) < 600, stage
 
 
 once = pytest.mark.parametrize("speaker", ["ollama's interface"], indirect=True)

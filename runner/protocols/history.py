@@ -1,5 +1,7 @@
 """A conversation in neutral form as turns of plain text, for protocols whose calls are text."""
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,15 +11,17 @@ from runner.protocols.values import NeedBody
 
 NEXT = "What is the next step?"
 
-# Worked examples need real values: placeholders are copied (measured: 30 of 30). A schema's own `examples` go first.
+# Worked examples need real values: placeholders are copied (measured: 30 of 30). A schema's own `examples` go first;
+# what is not here stands in its description behind "such as".
 _SAMPLES: dict[str, object] = {
     "command": "ls -la",
     "path": "README.md",
-    "text": "def main",
     "percent": 40,
     "start": 101,
     "timeout": 60,
 }
+
+_SUCH_AS = re.compile(r"[^;]*?, such as ([^;]+?)\.?")
 
 Writer = Callable[[ToolCall, str], str]
 
@@ -44,12 +48,16 @@ def plain_turns(
 
 
 def explained(tool: ToolSpec) -> str:
-    """A tool and its arguments in lines of a manual, in the words of its docstring."""
-    required = tool.parameters.get("required", ())
-    lines = [f"- {tool.name}: {tool.description.strip()}"]
-    for name, schema in tool.parameters.get("properties", {}).items():
-        lines.append(f"    {name}{'' if name in required else ' (optional)'}: {schema.get('description', 'any')}")
-    return "\n".join(lines)
+    """A tool in one line of a manual: a call with real values, what it does, and what those values do not say."""
+    properties, required = tool.parameters.get("properties", {}), tool.parameters.get("required", ())
+    values = {name: sample(name, properties[name]) for name in required}
+    call = "" if None in values.values() else f" {json.dumps(values, ensure_ascii=False)}"
+    told = [
+        f" {name}{'' if name in required else ' (optional)'}: {schema.get('description', 'any').rstrip('.')}."
+        for name, schema in properties.items()
+        if not (call and name in required and shown(schema.get("description", "")))
+    ]
+    return f"- {tool.name}{call}: {tool.description.strip()}{''.join(told)}"
 
 
 def example_call(tools: tuple[ToolSpec, ...]) -> ToolCall | None:
@@ -59,7 +67,13 @@ def example_call(tools: tuple[ToolSpec, ...]) -> ToolCall | None:
 
 def sample(name: str, schema: dict[str, Any]) -> object:
     """A real value for a parameter, None if there is none."""
-    return (schema.get("examples") or [_SAMPLES.get(name)])[0]
+    return (schema.get("examples") or [_SAMPLES.get(name) or shown(schema.get("description", ""))])[0]
+
+
+def shown(description: str) -> str | None:
+    """The example in a description that says nothing else of weight: `the file, such as src/calc.py`."""
+    found = _SUCH_AS.fullmatch(description)
+    return found[1] if found else None
 
 
 def _sample(tool: ToolSpec) -> ToolCall | None:

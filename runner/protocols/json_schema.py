@@ -145,4 +145,4 @@ def manual(tools: tuple[ToolSpec, ...]) -> str:
     example = example_call(tools)
     shown = [f"For example: {_action(example, 'I look before I change anything.')}"] if example else []
     lines = [explained(without_body(tool)) for tool in tools]
-    return "\n".join([f"{RULE} One action a turn.", *shown, "Tools:", *lines])
+    return "\n".join([RULE, *shown, "Tools:", *lines])

@@ -26,7 +26,7 @@ from runner.protocols.body import (
     read_body,
 )
 from runner.protocols.flaws import malformed
-from runner.protocols.history import example_call, plain_turns, sample
+from runner.protocols.history import example_call, plain_turns, sample, shown
 from runner.protocols.lift import SHELL, lift, without_thinking
 from runner.protocols.values import Act, Malformed, NeedBody, Read
 
@@ -151,12 +151,19 @@ def _head_words(call: ToolCall, main: str | None) -> list[str]:
 
 
 def _explained(tool: ToolSpec) -> str:
-    """A tool in two lines of the manual: what it does, and how its block begins."""
+    """A tool in one line of the manual: how its block begins, what it does, and what the block's text is."""
     main = _main(tool)
     properties = tool.parameters.get("properties", {})
     required = [name for name in tool.parameters.get("required", ()) if name != main]
     optional = [name for name in properties if name != main and name not in required]
-    head = " ".join(["```" + tool.name, *(str(sample(name, properties[name]) or name) for name in required)])
+    head = " ".join([tool.name, *(str(sample(name, properties[name]) or name) for name in required)])
     longer = "".join(f" or {head} {name}={sample(name, properties[name]) or name}" for name in optional)
-    described = f"; its text: {properties[main].get('description', main).rstrip('.')}" if main else ""
-    return f"- {tool.name}: {tool.description.strip()}\n    {head}{longer}{described}"
+    return f"- {head}{longer}: {tool.description.strip()}{_text_of(main, properties)}"
+
+
+def _text_of(main: str | None, properties: dict[str, Any]) -> str:
+    """What the text of a block is, in few words: a real value where the description says no more than that."""
+    if main is None:
+        return ""
+    words = str(properties[main].get("description", main)).rstrip(".")
+    return f" Its text: {sample(main, properties[main]) if shown(words) else words}."
