@@ -66,6 +66,35 @@ def test_a_letter_whose_fate_is_unknown_is_not_sent_again(tmp_path: Path) -> Non
         assert outbox.send(lambda letter: deliver(server, letter), 1e9) == () and len(box.letters) == 1
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{", b"\xff\xfe", b"[]", b'{"id": "x", "to": "pat", "subject": 1, "text": ""}', b'{"id": "../../x"}'],
+)
+def test_a_damaged_letter_is_set_aside_and_the_rest_is_sent(tmp_path: Path, damage: bytes) -> None:
+    outbox, sent = Outbox(tmp_path / "mail"), list[str]()
+
+    def delivers(letter: Letter) -> Delivery:
+        sent.append(letter.id)
+        return Delivery("sent")
+
+    for id in ("a.finished.1", "b.finished.1", "c.finished.1"):
+        outbox.put(msgspec.structs.replace(LETTER, id=id))
+    (tmp_path / "mail/out/b.finished.1.json").write_bytes(damage)
+    said = outbox.send(delivers, 0.0)
+    assert sent == ["a.finished.1", "c.finished.1"]
+    place = tmp_path / "mail/damaged/b.finished.1.json"
+    assert said[1] == f"mail b.finished.1 cannot be read and is not sent: it lies in {place}" and place.exists()
+    assert outbox.send(delivers, 1e9) == () and outbox.knows("b.finished.1"), "said once, and not written again"
+
+
+def test_a_letter_is_sent_under_its_own_name_alone(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "mail")
+    outbox.put(LETTER)
+    file = tmp_path / f"mail/out/{LETTER.id}.json"
+    file.write_bytes(file.read_bytes().replace(LETTER.id.encode(), b"../../elsewhere"))
+    assert "cannot be read" in outbox.send(lambda _: Delivery("sent"), 0.0)[0]
+
+
 def test_a_run_that_was_killed_while_sending_sends_nothing_twice(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "mail")
     outbox.put(LETTER)

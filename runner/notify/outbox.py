@@ -2,7 +2,7 @@
 
     <folder>/out       to be sent        sending   handed to the server at this moment
     <folder>/sent      what has left     unsure    may have left when the connection or we broke off: not sent again
-    <folder>/refused   what no server takes
+    <folder>/refused   what no server takes       damaged    files that are no letters any more
 
 A letter moves by renaming. One that is found in `sending` by the next run was cut off there: whether the server has it
 nobody knows, so a person is told instead.
@@ -15,7 +15,7 @@ import msgspec
 
 from runner.notify import Delivery, Letter
 
-PLACES = ("out", "sending", "sent", "unsure", "refused")
+PLACES = ("out", "sending", "sent", "unsure", "refused", "damaged")
 FIRST, LONGEST = 60.0, 3600.0  # seconds until the next try; each time twice as many
 MOST_TRIES = 100
 
@@ -60,11 +60,20 @@ class Outbox:
             return ()
         said = [self._found_sending(path) for path in sorted((self._folder / "sending").glob("*.json"))]
         for path in sorted((self._folder / "out").glob("*.json")):
-            letter = msgspec.json.decode(path.read_bytes(), type=Letter)
-            if letter.not_before <= now:
+            letter = _read(path)
+            if letter is None:
+                said.append(self._set_aside(path))
+            elif letter.not_before <= now:
                 path.replace(self._path("sending", letter.id))
                 said.append(self._settle(letter, deliver(letter), now))
         return tuple(sentence for sentence in said if sentence)
+
+    def _set_aside(self, path: Path) -> str:
+        """A file that a full disk or a person's editor left: the others are sent all the same."""
+        place = self._path("damaged", path.stem)
+        place.parent.mkdir(exist_ok=True)
+        path.replace(place)
+        return f"mail {path.stem} cannot be read and is not sent: it lies in {place}"
 
     def _found_sending(self, path: Path) -> str:
         path.replace(self._path("unsure", path.stem))
@@ -91,3 +100,12 @@ class Outbox:
 
     def _path(self, place: str, id: str) -> Path:
         return self._folder / place / f"{id}.json"
+
+
+def _read(path: Path) -> Letter | None:
+    """The letter in a file, if it is one of that name: anything else is not sent under it."""
+    try:
+        letter = msgspec.json.decode(path.read_bytes(), type=Letter)
+    except (msgspec.DecodeError, UnicodeDecodeError, IsADirectoryError):
+        return None
+    return letter if letter.id == path.stem else None
