@@ -34,7 +34,7 @@ def agent(url: str, model: str = NATIVE, name: str = "gemma", **more: Any) -> di
     return {"name": name, "model": model, "endpoint": url} | more
 
 
-def calls(name: str, **arguments: Any) -> Answer:
+def calls(name: str, /, **arguments: Any) -> Answer:
     """A native call of a tool."""
     return stream(chunk("", (name, arguments)), last())
 

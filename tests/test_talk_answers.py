@@ -4,16 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from answer_parts import AT, NATIVE, WEAK, MODELS, agent, answered, ask, calls, desk_at
-from repositories import add_task, bare_hub, clone, commit, project, settings
+from answer_parts import MODELS, NATIVE, WEAK, agent, answered, ask, calls, desk_at
+from repositories import add_task, bare_hub, commit, project, settings
 from wire import ScriptedOllama
 from wire.ollama import chunk, error, last, says, stream
 from wire.server import Answer
 
 from runner.errors import UserError
-from runner.models import Message as Turn
 from runner.talk import discussions
-from runner.talk.messages import Message, answer_id, new_id
 
 FREE = "0f0e7f2e-6f2b-4a43-9a0a-0c3f2b1d4e5f"
 
@@ -185,5 +183,5 @@ def test_secrets_reach_neither_the_model_nor_those_who_follow(
         made, heard = answered(desk, FREE, ask(desk.site, FREE, f"Is it {secret}?"))
         sent = json.dumps(server.chats)
     assert secret not in sent and "AGENTS.md" in sent
-    assert secret not in made.text and "The token is <secret removed> indeed." == made.text
+    assert secret not in made.text and made.text == "The token is <secret removed> indeed."
     assert not any(secret[:12] in text for text in heard.texts)

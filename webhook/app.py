@@ -1,5 +1,6 @@
 """The application: `create_app(options)` puts the rooms together. Start reading here."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from runner.errors import UserError
 from runner.host import timestamp
 from webhook import problems
-from webhook.api import agents, live, tasks, workspaces
+from webhook.api import agents, discussions, live, tasks, workspaces
 from webhook.api.room import Room, refused
 from webhook.deliveries import Deliveries
 from webhook.events import Notice
@@ -26,8 +27,11 @@ from webhook.hearing import Ear
 from webhook.intake import Intake
 from webhook.keeper import Keeper
 from webhook.options import Options
+from webhook.pages.routes import PAGES
 from webhook.queries import BadCursor, Reader
+from webhook.replies import Replies
 from webhook.shelf import Refused
+from webhook.talking import desk
 from webhook.writing import Conflict, Senseless
 
 BODY_LIMIT = 1 << 20
@@ -39,7 +43,8 @@ def create_app(options: Options, log: Callable[..., None] | None = None) -> Fron
     say = log or to_stderr
     keeper = Keeper(options, say)
     deliveries = Deliveries(options.index)
-    room = Room(options, keeper, Reader(options.index))
+    replies = Replies(options.site, lambda: desk(options.site, keeper), lambda: keeper.ask(lambda *_: None), say)
+    room = Room(options, keeper, Reader(options.index), replies)
     ear = Ear(options, keeper.ask, say)
     keeper.changed = ear.look_at
 
@@ -53,10 +58,13 @@ def create_app(options: Options, log: Callable[..., None] | None = None) -> Fron
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         keeper.start()
         ear.start()
+        watching = asyncio.create_task(replies.watch(room.reader, lambda: room.ending))
         try:
             yield
         finally:
             room.ending = True
+            replies.close()
+            await watching
             ear.end()
             keeper.close()
             ear.join()
@@ -72,7 +80,7 @@ def create_app(options: Options, log: Callable[..., None] | None = None) -> Fron
 
 def _framework(room: Room, lifespan: Any) -> Litestar:
     return Litestar(
-        route_handlers=[*tasks.ROUTES, *agents.ROUTES, *workspaces.ROUTES, *live.ROUTES],
+        route_handlers=[*tasks.ROUTES, *agents.ROUTES, *workspaces.ROUTES, *discussions.ROUTES, *live.ROUTES, PAGES],
         dependencies={"room": Provide(lambda: room, sync_to_thread=False, use_cache=True)},
         lifespan=[lifespan],
         openapi_config=_openapi(),

@@ -179,6 +179,7 @@ def _group(path: str) -> str:
         "/api/tasks",
         "/api/agents",
         "/api/workspaces",
+        "/api/discussions",
         "/api/events",
         "/webhook",
         "/metrics",

@@ -60,12 +60,14 @@ class Cancelled(Exception):
 class Hears(NamedTuple):
     """Who follows an answer: `text` hears all of it so far whenever it grows or changes, `look` each thing looked at.
 
-    When `cancelled` is set the model is stopped.
+    When `cancelled` is set the model is stopped, and what was said until then is the answer. `agent` hears who it is
+    that answers. An exception out of any of them ends it with nothing stored.
     """
 
     text: Callable[[str], None]
     look: Callable[[Look], None]
     cancelled: threading.Event
+    agent: Callable[[str], None] = lambda name: None
 
 
 def answer(desk: Desk, id: str, question: str, hears: Hears) -> Message | None:
@@ -94,6 +96,7 @@ class _Answer:
         self.about = found.about
         self.earlier = before(found.messages, asked.id)
         self.agent = self._agent()
+        hears.agent(self.agent.name)
         self.model: Model = desk.model(self.agent, "talk")
         self.protocol, self.window, self.shrinks = "native", Window(self.agent.context, self.agent.max_output), 0
         self.messages: list[Turn] = []

@@ -84,9 +84,14 @@ def is_id(word: str) -> bool:
     return SLUG.fullmatch(word) is not None
 
 
+def is_uuid(word: str) -> bool:
+    """Whether a word is a UUID as people's programs make them for messages, in lower case."""
+    return _UUID.fullmatch(word) is not None
+
+
 def is_message_id(word: str) -> bool:
     """Whether a word can be the id of a person's message: a UUID in lower case, or that of a comment on GitHub."""
-    return (_UUID.fullmatch(word) or _GITHUB.fullmatch(word)) is not None
+    return is_uuid(word) or _GITHUB.fullmatch(word) is not None
 
 
 def new_id() -> str:

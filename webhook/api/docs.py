@@ -54,16 +54,39 @@ def writes(*statuses: int) -> Specs:
     return _problems(503, *statuses)
 
 
+def or_there(shape: type[Any], *statuses: int) -> Specs:
+    """The answers of a route that makes something, or finds that it is there."""
+    made, there = (
+        ResponseSpec(shape, description=what, generate_examples=False)
+        for what in ("It is made.", "It was there already.")
+    )
+    return {201: made, 200: there, **_problems(503, *statuses)}
+
+
+def said(shape: type[Any], *statuses: int) -> Specs:
+    """The answers of a route that takes a message once; 200 also where the reply is a stream of events."""
+    new, there = (
+        ResponseSpec(shape, description=what, generate_examples=False)
+        for what in ("It is stored.", "It was there already; or, where events were asked for, they follow.")
+    )
+    return {202: new, 200: there, **_problems(503, *statuses)}
+
+
+def example(summary: str, value: dict[str, Any]) -> list[Example]:
+    """One example of a body."""
+    return [Example(summary=summary, value=value)]
+
+
 def content(*statuses: int) -> Specs:
     """The answers of a file route."""
     spec = ResponseSpec(bytes, description="The file.", media_type="application/octet-stream", generate_examples=False)
     return {200: spec, **_problems(*statuses)}
 
 
-def stream() -> Specs:
-    """The answers of the event stream."""
+def stream(*statuses: int) -> Specs:
+    """The answers of an event stream."""
     spec = ResponseSpec(str, description="Events.", media_type="text/event-stream", generate_examples=False)
-    return {200: spec, **_problems()}
+    return {200: spec, **_problems(*statuses)}
 
 
 def text() -> Specs:

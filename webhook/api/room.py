@@ -12,17 +12,22 @@ from webhook import problems
 from webhook.keeper import Keeper
 from webhook.options import Options
 from webhook.queries import BadCursor, Page, Reader
+from webhook.replies import Replies
 
 JSON = "application/json"
 
 
 @dataclass
 class Room:
-    """One service. `reader` is the event loop's own connection; `ending` is set when the server stops."""
+    """One service. `reader` is the event loop's own connection, `replies` the answers that it is at.
+
+    `ending` is set when the server stops.
+    """
 
     options: Options
     keeper: Keeper
     reader: Reader
+    replies: Replies
     ending: bool = False
     counts: dict[str, int] = field(default_factory=dict)
 
