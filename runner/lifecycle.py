@@ -19,6 +19,8 @@ class Stage(StrEnum):
     REVIEW = "review"
     COMPLETE = "complete"
 
+    __hash__ = str.__hash__  # Enum's own is a function in Python, and sets of stages are asked all the time
+
 
 STAGES: tuple[Stage, ...] = tuple(Stage)
 

@@ -185,7 +185,7 @@ class _Turn:
         self.now = relevant(refs)
         self.before = {} if anew else store.refs(self.conn)
         self.also = also
-        self.quiet = not store.refs(self.conn)  # nobody has followed an index that did not exist
+        self.quiet = not (self.before or store.refs(self.conn))  # nobody has followed an index that did not exist
         self.all = not self.before
 
     def take(self) -> frozenset[str]:
@@ -291,7 +291,7 @@ class _Turn:
         """The tasks with the parents that they may belong to, and the subtasks that those had."""
         parents = {name.removeprefix("heads/work/") for name in self.now if name.startswith("heads/work/")}
         parents |= {name for (name,) in self.conn.execute("SELECT DISTINCT parent FROM tasks WHERE parent NOT NULL")}
-        found = slugs | {parent for parent in parents for slug in slugs if slug.startswith(f"{parent}-")}
+        found = slugs | {name for slug in slugs for name in _beginnings(slug) if name in parents}
         for parent in found & parents:
             found = found | {
                 slug for (slug,) in self.conn.execute("SELECT slug FROM tasks WHERE parent = ?", (parent,))
@@ -306,15 +306,17 @@ class _Turn:
             now = family is not None and family.parent is None and family.state.current is None
             if now != store.was_complete(self.conn, slug):
                 found |= store.dependents(self.conn, slug)
-        return self._with_relatives(found)
+        return self._with_relatives(found) if found else found
 
     def _names(self, ground: Ground) -> Names:
         """The makers of ids; a repository that has another id now is another one: its rows go first."""
         repository = ground.settings.repository
-        if store.get(self.conn, "repository") not in (None, repository):
+        known = store.get(self.conn, "repository")
+        if known not in (None, repository):
             store.clear(self.conn)
             talk_rows.clear(self.conn)
-        store.put(self.conn, "repository", repository)
+        if known != repository:
+            store.put(self.conn, "repository", repository)
         return Names(repository)
 
     def _rows(self, names: Names, ground: Ground, family: Family) -> TaskRows:
@@ -324,3 +326,8 @@ class _Turn:
         names = Names(ground.settings.repository)
         gone = crew.away(self.sight, self.refs.ours)
         store.write_agents(self.conn, crew.rows(self.conn, names, str(self.index.workspaces), settings, gone))
+
+
+def _beginnings(slug: str) -> list[str]:
+    """The ids that a subtask's id may begin with: `a` and `a-b` of `a-b-c`."""
+    return [slug[:at] for at, letter in enumerate(slug) if letter == "-"]

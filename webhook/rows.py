@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from hashlib import sha1
 from typing import Any, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -52,8 +53,17 @@ OF_TASK = ("task_updates", "stages", "proposals", "agent_workspaces", "dependenc
 
 
 @lru_cache(maxsize=8)
-def _space(repository: str) -> UUID:
-    return UUID(repository)
+def _space(repository: str) -> bytes:
+    return UUID(repository).bytes
+
+
+@lru_cache(maxsize=4096)
+def _uuid5(repository: str, what: str) -> str:
+    """As `uuid.uuid5` makes it (RFC 9562, section 5.5), without the object."""
+    made = bytearray(sha1(_space(repository) + what.encode(), usedforsecurity=False).digest()[:16])
+    made[6], made[8] = made[6] & 0x0F | 0x50, made[8] & 0x3F | 0x80
+    text = made.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Names(NamedTuple):
@@ -62,7 +72,7 @@ class Names(NamedTuple):
     repository: str
 
     def _of(self, what: str) -> str:
-        return str(uuid5(_space(self.repository), what))
+        return _uuid5(self.repository, what)
 
     def task(self, slug: str) -> str:
         """The id of a task."""

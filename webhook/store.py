@@ -7,6 +7,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,7 +161,8 @@ def _ensure_agents(conn: sqlite3.Connection, names: Names, mentioned: Iterable[s
 
 def _insert_all(conn: sqlite3.Connection, tasks: Sequence[TaskRows], events: list[Event]) -> None:
     for table in ("tasks", *OF_TASK):
-        conn.executemany(_insert(table), [row for task in tasks for row in task.rows[table]])
+        if rows := [row for task in tasks for row in task.rows[table]]:
+            conn.executemany(_insert(table), rows)
     for task in tasks:
         _tell_task(events, task.slug, None, task.rows["tasks"][0])
         _tell_updates(events, task.slug, set(), task.rows["task_updates"])
@@ -169,6 +171,9 @@ def _insert_all(conn: sqlite3.Connection, tasks: Sequence[TaskRows], events: lis
 def _write_task(conn: sqlite3.Connection, id: str, task: TaskRows, events: list[Event]) -> bool:
     old = conn.execute(f"SELECT {', '.join(COLUMNS['tasks'])} FROM tasks WHERE id = ?", (id,)).fetchone()
     new = task.rows["tasks"][0]
+    if old is None:  # it has no other rows either
+        _insert_all(conn, [task], events)
+        return True
     wrote = bool(old != new)
     if wrote:
         conn.execute(_upsert("tasks"), new)
@@ -206,11 +211,13 @@ def _remove(conn: sqlite3.Connection, id: str, slug: str, events: list[Event]) -
     return True
 
 
+@cache
 def _insert(table: str) -> str:
     marks = ", ".join("?" * len(COLUMNS[table]))
     return f"INSERT INTO {table} ({', '.join(COLUMNS[table])}) VALUES ({marks})"
 
 
+@cache
 def _upsert(table: str) -> str:
     """`INSERT OR REPLACE` would not fire the triggers that keep the full-text index."""
     keys = KEYS[table]
@@ -264,8 +271,10 @@ def tell(conn: sqlite3.Connection, events: Sequence[Event], *, quiet: bool) -> N
     An update is told once, also one that a lost branch takes away and a merge brings back.
     """
     new = [event for event in events if event.kind != "update" or _first_time(conn, event)]
+    if quiet:
+        return
     rows = [(event.kind, event.task_id, msgspec.json.encode(event.data).decode()) for event in new]
-    if rows and not quiet:
+    if rows:
         conn.executemany("INSERT INTO events (kind, task_id, data) VALUES (?, ?, ?)", rows)
         conn.execute("DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?", (KEPT,))
 
