@@ -19,7 +19,7 @@ from runner.models.wire import characters, estimated_tokens
 from runner.observe import View, observe
 from runner.protocols import PROTOCOLS
 from runner.protocols.choice import choose
-from runner.protocols.preflight import Memory
+from runner.protocols.preflight import memory_of
 from runner.reaching import withheld
 from runner.record import Request as Task
 from runner.tools import TOOLS, describe, most, offered
@@ -103,7 +103,7 @@ def _protocol(site: Site, agent: Agent, stage: Stage) -> tuple[str, int, str]:
     try:
         model: Model = wiring.model(agent, stage, site.folder)
         abilities = model.check()
-        tried = Memory(site.state / "protocols.json").recall(model.identity())
+        tried = memory_of(site.state).recall(model.identity())
         note = ""
     except UserError:
         abilities, tried = Abilities(agent.context, tools=True), None

@@ -9,7 +9,7 @@ from runner.agents import Agent, Settings
 from runner.host import Site
 from runner.lifecycle import Stage
 from runner.models import Abilities, ModelError
-from runner.protocols.preflight import Memory
+from runner.protocols.preflight import memory_of
 
 
 def agents(site: Site, settings: Settings, load: bool) -> Iterator[Finding]:
@@ -30,7 +30,7 @@ def _agent(site: Site, agent: Agent, load: bool) -> Iterator[Finding]:
     except ModelError as error:
         yield Finding(agent.name, "problem", str(error), "try again when the server has time, or look at its log")
         return
-    yield judged(agent, abilities, Memory(site.state / "protocols.json").recall(model.identity()))
+    yield judged(agent, abilities, memory_of(site.state).recall(model.identity()))
 
 
 def judged(agent: Agent, abilities: Abilities, shown: str | None = None) -> Finding:

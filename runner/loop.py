@@ -27,6 +27,8 @@ CHANGES_PROTOCOL = frozenset({"no-tools", "tool-syntax", "grammar"})
 """Kinds of `ModelError` that another protocol mends; once is enough, the same request would fail the same way (R17)."""
 RESTARTS = 1
 """How often an attempt that goes in circles begins anew from its notes (docs/models.md §4.7)."""
+SEEDS = 2
+"""The two seeded turns together may be as long as one observation: they stay for the whole run."""
 CONTROLS = ("finish", "ask")
 WAIT = "Wait for the answer."
 KEPT_REPLY = 500
@@ -40,6 +42,7 @@ class Hooks(msgspec.Struct, frozen=True):
     after_step: Callable[[str], str | None]
     on_text: Callable[[str], None] | None
     clock: Callable[[], float]
+    noted: Callable[[], tuple[str, ...]]
 
 
 def converse(
@@ -55,17 +58,19 @@ def converse(
     seeds: tuple[Act, ...] = (),
     on_text: Callable[[str], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
+    noted: Callable[[], tuple[str, ...]] = tuple,
 ) -> Outcome:
     """Take an attempt from where its trajectory stands to an outcome.
 
     `protocol` (a key of `PROTOCOLS`), `opening` (the prompt) and `seeds` (calls that are really run and shown as the
     first turns) matter only while the trajectory is empty. `before_step` is asked before each request; `after_step`
-    is told the tool that ran, before its result is written, and gives the id of the workspace's state. A call that is
-    `trajectory.pending` runs first: restore the workspace to `trajectory.snapshot` before calling.
+    is told the tool that ran, before its result is written, and gives the id of the workspace's state; `noted` gives
+    what that tool wrote into the task's history. A call that is `trajectory.pending` runs first: restore the workspace
+    to `trajectory.snapshot` before calling.
     A conversation that has finished or asked answers the same again until someone says something new.
     Raises `UserError` where only a person can help (a wrong key, an unknown model, a sandbox that does not start).
     """
-    talk = _Talk(model, tools, trajectory, bounds, Hooks(before_step, after_step, on_text, clock))
+    talk = _Talk(model, tools, trajectory, bounds, Hooks(before_step, after_step, on_text, clock, noted))
     if trajectory.segment is None:
         talk.begin(protocol, opening, seeds)
     outcome = talk.step()
@@ -89,7 +94,7 @@ class _Talk:
     def begin(self, protocol: str, opening: tuple[Message, ...], seeds: tuple[Act, ...]) -> None:
         """Open with turns that were really taken: with two of them 7 and 9 of 10 actions were valid, without none."""
         messages = list(opening)
-        room = observation_cap(self.bounds.context) // 2
+        room = observation_cap(self.bounds.context) // SEEDS
         for number, seed in enumerate(seeds):
             ran, _ = self._run(Act(_with_id(seed.call, f"seed_{number}"), seed.thought))
             if not ran.fault:
@@ -202,7 +207,8 @@ class _Talk:
             self.trajectory.append(Told(not_again(call.name, others), "repeat", after=read.thought, call=call))
             return None
         ran, control = self._run(msgspec.structs.replace(read, call=call))
-        self.trajectory.append(msgspec.structs.replace(ran, snapshot=self.hooks.after_step(call.name)))
+        after = self.hooks.after_step(call.name)
+        self.trajectory.append(msgspec.structs.replace(ran, snapshot=after, notes=self.hooks.noted()))
         return control
 
     def _read(self) -> Read:

@@ -16,6 +16,8 @@ __all__ = ["Message", "fenced", "fill", "opening", "packaged", "seeds"]
 
 CHARACTERS_PER_TOKEN_OF_WINDOW = 1.0
 """The task and what belongs to it get some 30 % of the window; the rest is for the work (docs/models.md §4.6)."""
+TASK, DOCUMENTS, FEEDBACK, GUIDANCE = 2, 3, 4, 8
+"""The parts of it that each may have at most: a half, a third, …. Together they may have more; few tasks have all."""
 LEAST = 300
 """Characters below which a document is not worth showing: its name is."""
 
@@ -64,13 +66,13 @@ def opening(
     room = int(context * CHARACTERS_PER_TOKEN_OF_WINDOW)
     parts = [
         _BOUNDARY,
-        _task(request, folder, room // 2),
+        _task(request, folder, room // TASK),
         _list("The acceptance list, what must be true in the end:", request.acceptance),
         _list("Files that this task has changed so far:", changed[:50]),
         _conflicts(conflicts),
-        _guidance(guidance, room // 8),
-        *_documents(documents or {}, folder, room // 3),
-        _feedback(feedback, room // 4),
+        _guidance(guidance, room // GUIDANCE),
+        *_documents(documents or {}, folder, room // DOCUMENTS),
+        _feedback(feedback, room // FEEDBACK),
         f"Now do the stage {stage}.",
     ]
     system = fill(template, fields, template_name or f"{stage}.md")

@@ -9,12 +9,12 @@ from runner.lease import Lease
 from runner.loop import Asked, Bounds, Exhausted, Failed, Finished, Outcome, Stopped, converse
 from runner.models import Message, ModelError
 from runner.place import Place, bring_trajectory, lay_out, opens, place_of, remember
-from runner.protocols.preflight import Memory, settle
+from runner.protocols.preflight import memory_of, settle
 from runner.pulse import Pulse
 from runner.reaching import reach, withheld
 from runner.state import TaskState
 from runner.task import Budget
-from runner.tools import TOOLS, Work, describe, most, observation_cap, offered, toolbox
+from runner.tools import TOOLS, Journal, Work, describe, most, observation_cap, offered, toolbox
 from runner.trajectory import Started, Trajectory
 from runner.workspace import Workspace
 
@@ -95,7 +95,7 @@ def _converse(
         names = offered(lease.ref.stage, agent.tools, withheld(lease.settings), most(context))
         opening = _opening(lease, feedback, context)
         question = opening, tuple(describe(TOOLS[name]) for name in names)
-        protocol = settle(agent.protocol, abilities, model, question, Memory(lease.host.state / "protocols.json"))
+        protocol = settle(agent.protocol, abilities, model, question, memory_of(lease.host.state))
     except ModelError as error:
         return Failed(str(error), error.kind)
     if abilities.note:
@@ -110,24 +110,26 @@ def _converse(
     around = hooks.Hooks(lease, place.space, trajectory, "" if in_prompt else feedback, lambda: remember(lease, place))
     documents = briefing.documents(lease.host.repo, lease.head, lease.task.folder)
     seeds = prompting.seeds(documents, lease.history.record.request)
+    notes = hooks.Notes(lease)
     return converse(
         model,
         protocol,
-        toolbox(names, _tool_work(lease, place.space, context)),
+        toolbox(names, _tool_work(lease, place.space, notes.journal, context)),
         trajectory,
         opening,
         _bounds(lease, state, trajectory, context),
         before_step=pulse.at_rest(around.before),
         after_step=pulse.at_rest(around.after),
+        noted=notes.new,
         seeds=tuple(seed for seed in seeds if seed.call.name in names),
     )
 
 
-def _tool_work(lease: Lease, space: Workspace, context: int) -> Work:
+def _tool_work(lease: Lease, space: Workspace, journal: Journal, context: int) -> Work:
     return Work(
         sandbox=lease.host.sandbox,
         mounts=space.mounts(),
-        journal=hooks.journal(lease),
+        journal=journal,
         env={"PYTHONDONTWRITEBYTECODE": "1"},
         path=("/workspace/venv/bin", "/workspace/global/tools"),
         network=lease.settings.policy.network,

@@ -16,12 +16,17 @@ from runner.tools.text import elide
 RESERVE = 200
 CHARS_PER_TOKEN = 3.3
 HIGH, LOW = 0.65, 0.45
+REPLY_SHARE = 4
+"""The longest reply is this part of the window, whatever an agent's `max_output` says."""
 KEPT = 4
 """Turns whose observations are never masked."""
 
 # When the fixed front alone is above HIGH, compacting to LOW would happen every turn: then these shares of what the
 # front leaves decide.
 HIGH_OF_REST, LOW_OF_REST = 0.7, 0.3
+
+BELIEVED = 0.75, 3.0
+"""Tokens counted for each one estimated. Texts are 3.9 to 4.4 characters a token (§3), Chinese ones one or two."""
 
 MESSAGE = 24
 """Characters that a message's role and marks cost beside its text, about six tokens in ChatML."""
@@ -39,8 +44,8 @@ class Window(msgspec.Struct, frozen=True):
 
     @property
     def output(self) -> int:
-        """The longest reply: never more than a quarter of the window, or nothing is left to reply to."""
-        return min(self.max_output, self.context // 4)
+        """The longest reply: never more than a part of the window, or nothing is left to reply to."""
+        return min(self.max_output, self.context // REPLY_SHARE)
 
     @property
     def budget(self) -> int:
@@ -59,11 +64,11 @@ class Window(msgspec.Struct, frozen=True):
 def corrected(window: Window, sent: int, counted: int) -> Window:
     """The window with the ratio that a reply showed: `counted` tokens for `sent` characters.
 
-    Servers that leave cached tokens out count far too few, so a ratio below three quarters is not believed.
+    Servers that leave cached tokens out count far too few, and what is beyond `BELIEVED` is not believed.
     """
     if not sent or not counted:
         return window
-    return msgspec.structs.replace(window, ratio=max(0.75, min(3.0, counted * CHARS_PER_TOKEN / sent)))
+    return msgspec.structs.replace(window, ratio=max(BELIEVED[0], min(BELIEVED[1], counted * CHARS_PER_TOKEN / sent)))
 
 
 def size(messages: Iterable[Message]) -> int:

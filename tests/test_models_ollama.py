@@ -422,6 +422,7 @@ def test_check_without_a_server_says_serve():
     with pytest.raises(UserError, match="ollama serve") as caught:
         speaker.check()
     assert server.url in caught.value.what
+    assert str(caught.value).count("ollama serve") == str(caught.value).count(server.url) == 1, "each is said once"
 
 
 def test_check_refuses_a_model_that_only_embeds():

@@ -348,5 +348,6 @@ def test_an_agent_without_a_key_is_told_where_to_put_one():
 def test_check_without_a_server_names_it():
     with ScriptedOpenAI() as server:
         speaker = model(server)
-    with pytest.raises(UserError, match=r"127\.0\.0\.1"):
+    with pytest.raises(UserError, match=r"127\.0\.0\.1") as caught:
         speaker.check()
+    assert str(caught.value).count("`endpoint` of the agent") == str(caught.value).count(server.base) == 1

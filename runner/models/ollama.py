@@ -64,7 +64,7 @@ class Ollama:
             version = self._ask("GET", "/api/version")
             shown = self._ask("POST", "/api/show", {"model": self.name})
         except ModelError as error:
-            raise UserError(f"{self._where} cannot be used: {error}", START) from error
+            raise UserError(str(error).removesuffix(f" {START}"), START) from error
         if "version" not in version:
             raise UserError(f"{self._where.endpoint} answers, but not as Ollama does", ADDRESS)
         abilities = _abilities(shown, self._context, self._where)

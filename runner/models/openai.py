@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from runner.errors import UserError
 from runner.models import Abilities, ModelError, Reply, Request
 from runner.models.openai_client import connect, events, faults
-from runner.models.openai_failures import Fault, Server, credit, failure
+from runner.models.openai_failures import START, Fault, Server, credit, failure
 from runner.models.openai_listing import abilities
 from runner.models.openai_wire import chat_body, fold, openrouter_body
 from runner.models.retry import PATIENCE, Patience, persist
@@ -70,8 +70,7 @@ class OpenAI:
         except ModelError as error:
             if error.kind == "payment":
                 raise UserError(f"{self._where} cannot be used: its key has no credit", credit(self._where)) from error
-            remedy = f"Start the server at {self._where.endpoint}, or correct `endpoint` of the agent in agents.yaml."
-            raise UserError(f"{self._where} cannot be used: {error}", remedy) from error
+            raise UserError(str(error).removesuffix(f" {START}"), START) from error
         if listed is None:
             return Abilities(self._context, tools=True)
         return abilities(listed, self._where, self._context, variants=self._is_openrouter)

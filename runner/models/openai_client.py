@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import UserError
 from runner.models import ModelError
-from runner.models.openai_failures import Fault, Server, failure
+from runner.models.openai_failures import START, Fault, Server, failure
 from runner.models.retry import retry_after
 from runner.models.wire import as_object, is_loopback
 
@@ -109,5 +109,5 @@ def _body(error: "openai.APIError") -> dict[str, Any]:
 
 
 def _unreachable(where: Server, error: Exception) -> ModelError:
-    text = f"Cannot reach {where}: {error.__cause__ or error}. Check `endpoint` of the agent in agents.yaml."
+    text = f"Cannot reach {where}: {error.__cause__ or error}. {START}"
     return ModelError("unavailable", text, retryable=True)

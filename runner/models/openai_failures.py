@@ -22,6 +22,9 @@ class Server(NamedTuple):
         return f"{self.endpoint} (model {self.model})"
 
 
+START = "Start that server, or correct `endpoint` of the agent in agents.yaml."
+
+
 class Fault(NamedTuple):
     """An error as the server put it. `status` 0: it came without one; `wait`: Retry-After in seconds."""
 

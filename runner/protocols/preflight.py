@@ -47,6 +47,11 @@ class Memory:
         return {}
 
 
+def memory_of(state: Path) -> Memory:
+    """What a host remembers; `state` is its folder for state."""
+    return Memory(state / "protocols.json")
+
+
 def settle(
     setting: Setting,
     abilities: Abilities,

@@ -20,7 +20,7 @@ from runner.models import Model, ModelError, Reply, Request, ToolCall, ToolSpec
 from runner.observe import OURS, away
 from runner.progress import Refs
 from runner.protocols import PROTOCOLS, Act, Malformed, NeedBody, choose
-from runner.protocols.preflight import Memory
+from runner.protocols.preflight import memory_of
 from runner.talk import context, discussions, looking, matter, showing
 from runner.talk.desk import Desk, answerer, prompt
 from runner.talk.messages import Discussion, Look, Message, answer_id, before, unanswered, within
@@ -156,7 +156,7 @@ class _Answer:
         self.window = Window(min(self.agent.context, found.context), self.agent.max_output)
         self.protocol = choose(self.agent.protocol, found, self.model.name)
         if self.agent.protocol == "auto" and self.protocol == "native":  # as stages found out; nobody probes here
-            known = Memory(self.desk.site.state / "protocols.json").recall(self.model.identity())
+            known = memory_of(self.desk.site.state).recall(self.model.identity())
             self.protocol = known or self.protocol
 
     def _begin(self) -> None:
