@@ -88,8 +88,11 @@ def test_weak_models_answer_by_their_own_protocol(
 
 
 def test_a_server_without_tool_calls_is_asked_in_another_way(tmp_path: Path, person: Path) -> None:
-    script = [error(400, f"{NATIVE} does not support tools"), says('{"thought": "", "tool": "answer", "arguments": {}}'),
-              says("````\nYes.\n````")]  # fmt: skip
+    script = [
+        error(400, f"{NATIVE} does not support tools"),
+        says('{"thought": "", "tool": "answer", "arguments": {}}'),
+        says("````\nYes.\n````"),
+    ]
     with ScriptedOllama(script, models=MODELS) as server:
         desk = desk_at(home(tmp_path, server.url))
         assert answered(desk, FREE, ask(desk.site, FREE, "Well?"))[0].text == "Yes."

@@ -141,7 +141,7 @@ async def events(
     "/api/discussions/{id:str}/reply",
     status_code=204,
     tags=TAGS,
-    responses=docs.writes(404),
+    responses=docs.writes(400, 404),
     summary="Stop the answer",
 )
 async def stop(room: TheRoom, id: Id) -> None:
