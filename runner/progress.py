@@ -21,7 +21,8 @@ from runner.task import Task, digest
 class Refs(NamedTuple):
     """What the hub's refs were when it was looked at: branch → commit, ref below `refs/pullwright/` → commit.
 
-    Git reads them one after the other: what one push changed together may have been seen by half. `base` is the head of the base branch `base_name`.
+    Git reads them one after the other: what one push changed together may have been seen by half. `base` is the head
+    of the base branch `base_name`.
     """
 
     base: str
