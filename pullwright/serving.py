@@ -53,6 +53,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()  # whoever follows the printed link at once waits, and is not refused
     except OSError as error:
         raise UserError(f"cannot serve on {host} port {port}: {error.strerror}", "choose another: --port N") from error
     return listener
