@@ -25,6 +25,7 @@ from runner.yamldoc import dump
 
 REPOSITORY = "7f0c8f5e-6f2b-4a43-9a0a-0c3f2b1d4e5f"
 START = 1_767_225_600
+REMEMBERED = 64
 Files = dict[str, bytes | None]
 
 
@@ -94,6 +95,7 @@ class World:
         self.ours: dict[str, str] = {}
         self.said: dict[str, list[Command]] = {}
         self.count = 0
+        self._trees: dict[str, dict[str, bytes]] = {}  # of the newest commits, so that the next says what it changes
         self.agents = ["gemma", "sonnet"]
         self.heads["main"] = self._commit("main", {"agents.yaml": self.settings()}, [])
 
@@ -134,8 +136,12 @@ class World:
                 before.pop(path, None)
             else:
                 before[path] = data
-        oid = self.importer.commit(dict(before), parents, message, self.at, whole=True)
+        known = self._trees.get(parents[0]) if parents else None
+        oid = self.importer.commit(_changes(known, before), parents, message, self.at, whole=known is None)
         self.heads[branch] = oid
+        self._trees[oid] = dict(before)
+        if len(self._trees) > REMEMBERED:
+            del self._trees[next(iter(self._trees))]
         return oid
 
     def on_main(self, files: Files) -> None:
@@ -296,6 +302,13 @@ class World:
     def open_branches(self) -> list[str]:
         """The stage branches."""
         return [branch for branch in self.heads if branch.startswith("agents/")]
+
+
+def _changes(known: dict[str, bytes] | None, now: dict[str, bytes]) -> Files:
+    if known is None:
+        return dict(now)
+    changed: Files = {path: data for path, data in now.items() if known.get(path) is not data}
+    return changed | {path: None for path in known if path not in now}
 
 
 STAGE_NAMES = [str(stage) for stage in STAGES]
