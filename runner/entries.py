@@ -45,7 +45,7 @@ class Ran(msgspec.Struct, frozen=True, tag="result", tag_field="kind", omit_defa
     """What came of a call, as the model was told. `call` and `thought` are how the turn is kept in the conversation.
 
     `snapshot` names the state of the workspace after it; `fault` says that the tool refused (`ToolError`), `lifted`
-    that the call was found in text although native calls were offered.
+    that the call was found in text although native calls were offered. `notes` are what it put into the task's history.
     """
 
     call: ToolCall
@@ -56,6 +56,7 @@ class Ran(msgspec.Struct, frozen=True, tag="result", tag_field="kind", omit_defa
     fault: bool = False
     lifted: bool = False
     snapshot: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Told(msgspec.Struct, frozen=True, tag="told", tag_field="kind", omit_defaults=True):

@@ -118,12 +118,29 @@ def reason_to_stop(lease: Lease, everything: tuple[Command, ...]) -> str | None:
     return next((verb for verb in verbs if verb in ("reject", "retry")), None)
 
 
-def journal(lease: Lease) -> Journal:
+class Notes:
     """Where the agent's own words go: its progress into the entry, its notes into the history."""
-    return Journal(
-        progress=lambda percent: lease.change(progress=max(0, min(99, percent))),  # 100 is the gates' to say
-        note=lambda text: lease.note("note", text, by_agent=True),
-    )
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._new: list[str] = []
+
+    @property
+    def journal(self) -> Journal:
+        """As tools know it."""
+        return Journal(
+            progress=lambda percent: self._lease.change(progress=max(0, min(99, percent))),  # 100 is the gates' to say
+            note=self._note,
+        )
+
+    def _note(self, text: str) -> None:
+        self._lease.note("note", text, by_agent=True)
+        self._new.append(text)
+
+    def new(self) -> tuple[str, ...]:
+        """What was noted since this was asked last."""
+        taken, self._new = tuple(self._new), []
+        return taken
 
 
 def recall(lease: Lease, turns: list[Ran], before: int) -> None:
@@ -131,7 +148,7 @@ def recall(lease: Lease, turns: list[Ran], before: int) -> None:
 
     `before`: how many of its notes under this claim were pushed when the turns began.
     """
-    notes = [str(ran.call.arguments.get("text", "")) for ran in turns if ran.call.name == "note" and not ran.fault]
+    notes = [text for ran in turns for text in ran.notes]
     for text in notes[lease.own_notes() - before :]:
         lease.note("note", text, by_agent=True)
     percents = [ran.call.arguments.get("percent") for ran in turns if ran.call.name == "progress" and not ran.fault]

@@ -14,7 +14,7 @@ from scenes import Scene
 from web_parts import PAGE, drip, endless, redirect, search_service, site
 
 from runner.host import Host
-from runner.web import Web
+from runner.web import Hit, Page, Web
 from runner.web.fetching import Fetcher, Pace
 from runner.web.request import Bounds
 from runner.web.searching import search
@@ -154,3 +154,41 @@ def test_what_the_policy_does_not_open_is_not_offered(tmp_path: Path, person: Pa
     for stage in ("design", "build"):
         trajectory = r.git(scene.folder, "log", "-p", f"refs/pullwright/trajectories/greet/{stage}.1")
         assert "There is no tool" in trajectory or "no tool" in trajectory
+
+
+class Killed(BaseException):
+    """As if the process had ended: nothing in the runner waits for it."""
+
+
+def test_what_tools_note_is_neither_lost_nor_doubled_by_a_crash(tmp_path: Path, person: Path) -> None:
+    """The run ends in the middle of the second search; nothing of the stage was pushed until then."""
+    agent = {"name": "scripted", "model": "recording", "provider": "scripted", "endpoint": ".pullwright/replies.yaml",
+             "tools": ["bash", "files", "web"]}  # fmt: skip
+    story = r.story()
+    searches = [("web_search", {"query": word}) for word in ("first", "second", "third")]
+    story["design"][:0] = searches
+    scene = Reaching(
+        r.project(
+            tmp_path / "repo", agents=r.settings(agent, policy={"review": r.AUTO, "egress": ["web"]}), replies=story
+        )
+    )
+    r.add_task(scene.folder)
+
+    def crashes(words: str, region: str, since: str) -> tuple[Hit, ...]:
+        if words == "second":
+            raise Killed
+        return ()
+
+    def fetches(url: str) -> Page:
+        raise AssertionError(url)
+
+    scene.web = Web(crashes, fetches)
+    with pytest.raises(Killed):
+        scene.run()
+    scene.web = Web(lambda words, region, since: (), fetches)
+    scene.run()
+    assert scene.state().current is None, "\n".join(scene.said)
+    lines = r.git(scene.folder, "show", "main:tasks/greet/updates.jsonl").splitlines()
+    notes = [json.loads(line)["content"] for line in lines]
+    wanted = [f"web_search: {word} (0 results)" for word in ("first", "second", "third")]
+    assert [note for note in notes if note.startswith("web_search")] == wanted
