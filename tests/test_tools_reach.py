@@ -12,6 +12,7 @@ from web_parts import PAGE, redirect, site
 
 from runner.errors import ToolError
 from runner.notify import Attachment
+from runner.sandbox import Network
 from runner.tools import Observation, Reach, Work, toolbox
 from runner.tools.untrusted import fenced
 from runner.web import Hit, Web
@@ -106,6 +107,17 @@ def test_only_names_and_versions_get_to_pip(work: Work, words: str) -> None:
 
 def test_without_a_registry_nothing_is_installed(work: Work) -> None:
     assert "policy.network" in refusal(work, "python_install", packages="numpy")
+
+
+@pytest.mark.parametrize(("network", "alone"), [("none", True), ("registry", True), ("open", False)])
+def test_the_registry_is_for_installing_alone(work: Work, network: Network, alone: bool) -> None:
+    work = msgspec.structs.replace(work, network=network)
+    line = "readlink /proc/self/ns/net; ls /run/pullwright/proxy.sock; echo proxy=$HTTPS_PROXY"
+    script = "import os\nprint(os.readlink('/proc/self/ns/net'), os.path.exists('/run/pullwright/proxy.sock'))"
+    shell, python = say(work, "bash", command=line), say(work, "python_run", script=script)
+    ours = str(Path("/proc/self/ns/net").readlink())
+    assert (ours not in shell) == (ours not in python) == alone
+    assert "No such file" in shell and "False" in python and "127.0.0.1:3128" not in shell
 
 
 # The web

@@ -47,7 +47,7 @@ def bash(work: Work, command: str, timeout: Annotated[int, Meta(ge=1)] = 120) ->
             mounts=work.mounts,
             env=work.env,
             path=work.path,
-            network=work.network,
+            network=work.outside,
             limits=msgspec.structs.replace(work.limits, seconds=seconds),
         )
     )

@@ -26,8 +26,9 @@ def python_run(work: Work, script: Annotated[str, Body], timeout: Annotated[int,
     place = work.sandbox.locate(work.mounts, absolute(path or SCRIPT))
     seconds = min(float(timeout), work.limits.seconds)
     limits = msgspec.structs.replace(work.limits, seconds=seconds)
+    argv = (f"{ensure(work)}/bin/python", place)
     result = work.sandbox.run(
-        Command((f"{ensure(work)}/bin/python", place), work.mounts, env=work.env, path=work.path, limits=limits)
+        Command(argv, work.mounts, env=work.env, path=work.path, network=work.outside, limits=limits)
     )
     require_started(result)
     return outcome(work, result, seconds)

@@ -57,8 +57,8 @@ class Work(msgspec.Struct, frozen=True):
     """One task's place to work in: the first parameter of every tool, and no part of its schema.
 
     `mounts` show the task's folders under `/workspace` and its scratch folder as `/tmp`. `env`, `path`, `limits` and
-    `network` go into every command; `limits.seconds` is the longest that one may ask for. `cap` is the length in
-    characters of what a model is shown of one result (`observation_cap`).
+    `outside` go into every command, `network` is what the policy says; `limits.seconds` is the longest that one may ask
+    for. `cap` is the length in characters of what a model is shown of one result (`observation_cap`).
     """
 
     sandbox: Sandbox
@@ -70,6 +70,12 @@ class Work(msgspec.Struct, frozen=True):
     network: Network = "none"
     cap: int = 3584
     reach: Reach = Reach()
+
+    @property
+    def outside(self) -> Network:
+        """What the agent's own commands reach. The registry is for installing alone: the names that are asked for there
+        would be a way outwards (docs/sandbox.md)."""
+        return "open" if self.network == "open" else "none"
 
 
 class Observation(msgspec.Struct, frozen=True):
