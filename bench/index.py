@@ -19,9 +19,9 @@ import yaml
 
 from runner import git
 from runner.host import Hub, Site
+from runner.pipes import Pipes
 from runner.progress import Refs
 from webhook.index import Index
-from webhook.pipes import Pipes
 
 SETTINGS = b"""version: 1
 repository: 7f0c8f5e-6f2b-4a43-9a0a-0c3f2b1d4e5f

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from runner.agents import Agent
 from runner.commands import AGENTS, absent
-from webhook.eyes import Sight
+from runner.sight import Sight
 from webhook.landings import Version
 from webhook.rows import Names, Row
 

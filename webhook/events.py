@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from runner.lifecycle import SLUG
+from runner.listing import stem
 from webhook.families import owner
-from webhook.listing import stem
 
 LIMIT = 25 << 20
 """Bytes of a payload: https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap."""

@@ -18,16 +18,16 @@ from runner.commands import standing
 from runner.errors import UserError
 from runner.host import Site
 from runner.lifecycle import SLUG, parse_stage_branch, work_branch
+from runner.listing import stem
 from runner.observe import ISSUE, removed
+from runner.pipes import iso
 from runner.progress import Refs, task_state
 from runner.record import Record
+from runner.sight import Sight, unreadable
 from runner.state import TaskState
 from runner.subtasks import waiting
 from runner.task import Task
 from webhook import landings
-from webhook.eyes import Sight, unreadable
-from webhook.listing import stem
-from webhook.pipes import iso
 from webhook.rows import Dates, Family
 
 COMMANDS = "commands/tasks/"

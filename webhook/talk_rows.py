@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from runner.pipes import Pipes
 from runner.talk import files as kinds
 from runner.talk.discussions import ABOUT, SAID
 from runner.talk.messages import Discussion, Message, assemble, is_id, newest, unanswered
-from webhook.pipes import Pipes
 from webhook.store import Event
 
 REFS = "discussions/"

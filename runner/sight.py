@@ -7,11 +7,11 @@ import msgspec
 
 from runner.commands import Command
 from runner.errors import UserError
+from runner.listing import UPDATES, Listing
+from runner.pipes import Pipes
 from runner.progress import Afresh, Kept
 from runner.record import Entry, parse_record, parse_updates
 from runner.state import Change, TaskState
-from webhook.listing import UPDATES, Listing
-from webhook.pipes import Pipes
 
 REMEMBERED = 512  # branches and histories, each
 

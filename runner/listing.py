@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from runner import backlog
 from runner.backlog import RECORD, Problem
+from runner.pipes import Change, Pipes
 from runner.task import Task
-from webhook.pipes import Change, Pipes
 
 UPDATES = "updates.jsonl"
 
