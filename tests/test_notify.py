@@ -34,7 +34,7 @@ def test_a_letter_arrives_with_both_its_forms_and_its_file(tmp_path: Path) -> No
 def test_nothing_goes_out_without_tls_or_with_a_wrong_password_or_to_a_stranger(tmp_path: Path) -> None:
     with mail_server(tmp_path) as (box, server):
         for wrong in ({"password": "wrong"}, {"user": ""}, {"ca": ""}, {"security": "none"}, {"security": "tls"}):
-            assert deliver(msgspec.structs.replace(server, **wrong), LETTER).outcome != "sent", wrong
+            assert deliver(msgspec.structs.replace(server, **wrong), LETTER, seconds=2.0).outcome != "sent", wrong
         assert box.letters == []
 
 

@@ -10,13 +10,16 @@ from mimetypes import guess_type
 
 from runner.notify import Delivery, Letter, Server
 
-SECONDS = 30.0
+SECONDS = 30.0  # that a server may keep us waiting
 
 
-def deliver(server: Server, letter: Letter) -> Delivery:
-    """Offer `letter` to `server`. Never raises for what a server or a network does."""
+def deliver(server: Server, letter: Letter, seconds: float = SECONDS) -> Delivery:
+    """Offer `letter` to `server`, which is given up where one answer takes so many seconds.
+
+    Never raises for what a server or a network does.
+    """
     try:
-        session = _session(server)
+        session = _session(server, seconds)
     except (OSError, smtplib.SMTPException) as error:
         return Delivery("later", f"{server.host} cannot be used now: {_reason(error)}")
     try:
@@ -25,12 +28,12 @@ def deliver(server: Server, letter: Letter) -> Delivery:
         session.close()
 
 
-def _session(server: Server) -> smtplib.SMTP:
+def _session(server: Server, seconds: float) -> smtplib.SMTP:
     context = ssl.create_default_context(cafile=server.ca or None)
     if server.security == "tls":
-        session: smtplib.SMTP = smtplib.SMTP_SSL(server.host, server.port, timeout=SECONDS, context=context)
+        session: smtplib.SMTP = smtplib.SMTP_SSL(server.host, server.port, timeout=seconds, context=context)
     else:
-        session = smtplib.SMTP(server.host, server.port, timeout=SECONDS)
+        session = smtplib.SMTP(server.host, server.port, timeout=seconds)
         if server.security == "starttls":
             session.starttls(context=context)  # raises where the server does not offer it: nothing goes in the clear
     session.ehlo_or_helo_if_needed()
