@@ -30,7 +30,7 @@ def test_it_ends_in_seconds_and_says_what_it_was(name: str, tmp_path: Path) -> N
     work = msgspec.structs.replace(make_work(tmp_path / "w"), limits=limits)
     began = time.monotonic()
     answer = toolbox(("bash",), work)["bash"].run({"command": line, "timeout": 2 if "signal" in name else 8})
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < 60  # seconds, on a machine that does much else; unbounded it would take minutes
     assert isinstance(answer, Observation)
     assert any(words in answer.text for words in says.split("|")), answer.text
     assert len(answer.text) < 4500
