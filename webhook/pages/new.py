@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get, post
+from litestar.datastructures import FormMultiDict
 from litestar.response import Redirect
 
 from runner.errors import UserError
@@ -14,7 +15,7 @@ from webhook.api.room import Room, TheRoom
 from webhook.api.tasks import write_task
 from webhook.pages import reading
 from webhook.pages.frame import Ask, page
-from webhook.shapes import NewTask
+from webhook.shapes import Made, NewTask
 from webhook.writing import Conflict, Senseless
 
 FIELDS = (
@@ -30,27 +31,46 @@ def show_form(room: TheRoom, request: Ask) -> Response[str]:
 
 
 def form_page(
-    room: Room, request: Ask, given: Mapping[str, Any], *, status: int = 200, problem: str = "", discussion: str = ""
+    room: Room,
+    request: Ask,
+    given: Mapping[str, Any],
+    *,
+    status: int = 200,
+    problem: str = "",
+    discussion: str = "",
+    reason: str = "",
 ) -> Response[str]:
-    """The form with what was `given`, after a try that came to nothing with the reason."""
+    """The form with what was `given`, after a try that came to nothing with the reason.
+
+    `discussion` is the one that becomes a task, `reason` why it has that complexity.
+    """
     shown = {name: given.get(name, "") for name in FIELDS} | {"stages": given.get("stages") or [str(s) for s in STAGES]}
     agents = reading.names(room.reader.conn)
     return page(
         room, request, "new.html", status, given=shown, stages=[str(stage) for stage in STAGES], agents=agents,
-        problem=problem, discussion=discussion,
+        problem=problem, discussion=discussion, reason=reason,
     )  # fmt: skip
 
 
 @post("/new")
 async def write(room: TheRoom, request: Ask) -> Response[Any]:
     """Write it, as the API does."""
-    form = await request.form()
-    given: dict[str, Any] = {name: str(form.get(name, "")).strip() for name in FIELDS}
-    given["stages"] = [str(stage) for stage in form.getall("stages", [])]
+    given = given_in(await request.form())
     try:
         made = await to_thread(write_task, room, asked(given))
     except (Conflict, Senseless, ValueError, UserError) as error:
         return form_page(room, request, given, status=422, problem=str(error))
+    return written(room, request, made)
+
+
+def given_in(form: FormMultiDict) -> dict[str, Any]:
+    """What a person typed, by field."""
+    given: dict[str, Any] = {name: str(form.get(name, "")).strip() for name in FIELDS}
+    return given | {"stages": [str(stage) for stage in form.getall("stages", [])]}
+
+
+def written(room: Room, request: Ask, made: Made) -> Response[Any]:
+    """The task's page; where it has to be merged or labelled first, a page that says so."""
     if made.commit is None:
         return page(room, request, "proposed.html", 202, made=made)
     return Redirect(f"/tasks/{made.slug}?done=made", status_code=303)

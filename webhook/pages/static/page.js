@@ -39,6 +39,7 @@ function swap(part, fresh) {
   part.dataset.was = was;
   [...part.querySelectorAll("details")].forEach((one, number) => { if (open.has(number)) one.open = open.get(number); });
   times(part);
+  part.dispatchEvent(new Event("swapped"));
   const again = (id && document.getElementById(id)) || (address && part.querySelector(`a[href="${CSS.escape(address)}"]`));
   if (again) again.focus({ preventScroll: true });
   return true;
@@ -110,8 +111,14 @@ function listen() {
 
 // A browser allows few open lines to one server: a page that nobody sees gives its own back.
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden && source) { source.close(); source = null; }
-  else if (!document.hidden && !source && document.querySelector("[data-live]")) listen();
+  if (document.hidden && source) {
+    source.close();
+    source = null;
+    if (line) line.close();
+  } else if (!document.hidden && !source && document.querySelector("[data-live]")) {
+    listen();
+    if (line) { reply = { to: "", shown: [] }; hear(talk.dataset.after); }
+  }
 });
 
 // --- keys: / searches, Control or Command with Enter sends
@@ -128,9 +135,97 @@ document.addEventListener("keydown", (event) => {
 
 // One click is one act.
 document.addEventListener("submit", (event) => {
-  setTimeout(() => { for (const button of event.target.querySelectorAll("button")) button.disabled = true; });
+  if (event.defaultPrevented) return;
+  setTimeout(() => { for (const button of event.target.querySelectorAll("button:not(:disabled)")) { button.disabled = true; button.dataset.sent = ""; } });
 });
-window.addEventListener("pageshow", () => { for (const button of document.querySelectorAll("main button")) button.disabled = button.defaultDisabled || false; });
+window.addEventListener("pageshow", () => { for (const button of document.querySelectorAll("button[data-sent]")) button.disabled = false; });
+
+// --- a discussion: what an agent says comes as differences to what it has said, offsets counted in whole characters
+
+const talk = document.getElementById("talk"), form = document.getElementById("say");
+let line = null, reply = { to: "", shown: [] };
+
+function nearEnd() {
+  return window.innerHeight + window.scrollY > document.body.scrollHeight - 300;
+}
+
+function show() {
+  const coming = document.getElementById("coming");
+  if (!coming || !reply.to) return;
+  const end = nearEnd();
+  coming.querySelector(".stream").textContent = reply.shown.join("");
+  if (reply.agent) coming.querySelector(".who b").textContent = reply.agent;
+  if (reply.doing) coming.querySelector(".doing").textContent = reply.doing;
+  if (end) form.scrollIntoView({ block: "end" });
+}
+
+function said(data) {
+  if (data.to !== reply.to) reply = { to: data.to, shown: [], agent: data.agent };
+  if (!document.getElementById("coming")) concern("talk");
+}
+
+function hear(number) {
+  line = new EventSource(`/api/discussions/${encodeURIComponent(talk.dataset.talk)}/events?after=${number}`);
+  line.addEventListener("message", (event) => {
+    const message = JSON.parse(event.data);
+    talk.dataset.after = message.number;
+    if (message.answers === reply.to) reply = { to: "", shown: [] };
+    concern("talk");
+  });
+  line.addEventListener("delta", (event) => {
+    const data = JSON.parse(event.data);
+    said(data);
+    reply.shown = [...reply.shown.slice(0, data.at), ...data.text];
+    reply.agent = data.agent || reply.agent;
+    reply.doing = "answers";
+    show();
+  });
+  line.addEventListener("reading", (event) => {
+    const data = JSON.parse(event.data);
+    said(data);
+    reply.doing = `looks at ${data.what}`.slice(0, 200);
+    show();
+  });
+  line.addEventListener("failed", () => { reply = { to: "", shown: [] }; concern("talk"); });
+}
+
+async function send(event) {
+  event.preventDefault();
+  const button = form.querySelector("button");
+  button.disabled = true;
+  try {
+    const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById("talk"), fault = page.querySelector("main .fault");
+    document.querySelectorAll("main > .fault").forEach((old) => old.remove());
+    if (fault) { talk.before(fault); fault.focus(); }
+    if (!fresh) return;
+    swap(talk, fresh);
+    form.elements.id.value = page.getElementById("say").elements.id.value;
+    if (!answer.ok) return;
+    form.reset();
+    form.elements.id.value = page.getElementById("say").elements.id.value;
+    form.elements.text.focus();
+    form.scrollIntoView({ block: "end" });
+    if (!talk.dataset.talk) { talk.dataset.talk = fresh.dataset.talk; hear(fresh.dataset.after); }
+  } catch {
+    news.textContent = "This could not be sent: the service cannot be reached.";
+  } finally {
+    button.disabled = false;
+  }
+}
+
+if (talk && form) {
+  form.addEventListener("submit", send);
+  form.addEventListener("paste", (event) => {  // a picture from the clipboard is a file of the message
+    if (!event.clipboardData.files.length) return;
+    const all = new DataTransfer();
+    for (const file of [...form.elements.files.files, ...event.clipboardData.files]) all.items.add(file);
+    form.elements.files.files = all.files;
+  });
+}
+if (talk && talk.dataset.talk) hear(talk.dataset.after);
+if (talk) talk.addEventListener("swapped", show);
 
 times(document);
 setInterval(() => times(document), 60000);

@@ -1,0 +1,202 @@
+"""Discussions: listed, shown, spoken in, given files, made into tasks. The script makes answers stream."""
+
+import uuid
+from asyncio import to_thread
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from litestar import Response, get, post
+from litestar.datastructures import FormMultiDict, UploadFile
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from runner import git
+from runner.errors import UserError
+from runner.talk import files as kinds
+from webhook import talk_queries
+from webhook.api.discussions import task_of
+from webhook.api.room import Room, TheRoom, missing
+from webhook.pages import files, new, reading
+from webhook.pages.frame import Ask, page, visitor
+from webhook.pages.reading import Card
+from webhook.queries import Page
+from webhook.talk_shapes import Discussions, FullDiscussion, Message, NewDiscussion, NewMessage
+from webhook.talking import Talks, Unknown
+from webhook.writing import Conflict, Senseless
+
+A_PAGE = 50
+MOST_MESSAGES = 200
+MOST_SHOWN = 300_000  # bytes of a file that is shown in its place
+TROUBLE = (Conflict, Senseless, kinds.Refused, UserError, msgspec.ValidationError)
+
+
+class Shown(NamedTuple):
+    """A file of a discussion as it is shown there: its name, kind and size; of a text `inside` is what it holds."""
+
+    name: str
+    media: str
+    size: int
+    inside: Mapping[str, Any]
+
+
+@get("/discussions", sync_to_thread=False)
+def show_talks(room: TheRoom, request: Ask) -> Response[str]:
+    """The one that was spoken in last first, and a form for one more."""
+    return list_page(room, request)
+
+
+def list_page(room: Room, request: Ask, *, status: int = 200, problem: str = "", text: str = "") -> Response[str]:
+    """The list, after a try that came to nothing with the reason and what was typed."""
+    q, cursor = str(request.query_params.get("q", "")).strip()[:200], request.query_params.get("cursor")
+    body = talk_queries.listed(room.reader, Page(A_PAGE, cursor), task=None, agent=None, q=q or None)
+    found = msgspec.json.decode(body, type=Discussions)
+    agents = reading.names(room.reader.conn)
+    return page(
+        room, request, "talks.html", status, talks=found.items, following=found.next, q=q, agents=agents,
+        problem=problem, text=text,
+    )  # fmt: skip
+
+
+@post("/discussions")
+async def begin(room: TheRoom, request: Ask) -> Response[Any]:
+    """Begin one that is about no task, with what is said first."""
+    form = {name: str(value).strip() for name, value in (await request.form()).items()}
+    me = visitor(room, request)
+    if not form.get("text"):
+        return list_page(room, request, status=422, problem="Say something to begin with.")
+    asked = NewDiscussion(text=form["text"].replace("\r\n", "\n"), agent=form.get("agent") or None, who=me.who)
+    try:
+        id, _ = await to_thread(_talks(room).begin, asked)
+    except (Unknown, *TROUBLE) as error:
+        return list_page(room, request, status=409, problem=str(error), text=form["text"])
+    return Redirect(f"/discussions/{id}", status_code=303)
+
+
+@get("/discussions/{id:str}")
+async def show_talk(room: TheRoom, request: Ask, id: FromPath[str]) -> Response[str]:
+    """One discussion; that of a task also before anything was said."""
+    return await talk_page(room, request, id)
+
+
+async def talk_page(
+    room: Room, request: Ask, id: str, *, status: int = 200, problem: str = "", text: str = ""
+) -> Response[str]:
+    """A discussion's page, after a try that came to nothing with the reason and what was typed."""
+    talk = _talk(room, id)
+    card = _card(room, id)
+    if talk is None and card is None:
+        raise missing(f"there is no discussion {id}")
+    reply = room.replies.of(id)
+    messages = talk.messages[-MOST_MESSAGES:] if talk else []
+    shown = await to_thread(_files, room, id, messages) if talk else {}
+    return page(
+        room, request, "talk.html", status, id=id, talk=talk, messages=messages, task=card, reply=reply, files=shown,
+        coming=reply is not None and not any(one.answers == reply.to for one in messages), ways=_ways(card),
+        new_id=uuid.uuid4(), problem=problem, text=text, newest=messages[-1].number if messages else 0,
+    )  # fmt: skip
+
+
+def _talk(room: Room, id: str) -> FullDiscussion | None:
+    body = talk_queries.one(room.reader, id, None)
+    return msgspec.json.decode(body, type=FullDiscussion) if body else None
+
+
+def _card(room: Room, id: str) -> Card | None:
+    found = room.reader.task_id(id)
+    return reading.card(room.reader, found) if found else None
+
+
+def _talks(room: Room) -> Talks:
+    return Talks(room.site, room.keeper, room.replies)
+
+
+def _files(room: Room, id: str, messages: list[Message]) -> dict[str, Shown]:
+    """The files that the messages name; what can be read of them in its place."""
+    query = "SELECT name, media_type, size, blob FROM discussion_files WHERE discussion_id = ?"
+    named = {name for message in messages for name in message.files}
+    rows = [row for row in room.reader.conn.execute(query, (id,)) if row[0] in named]
+    texts = [row[3] for row in rows if kinds.is_text(row[1]) and row[2] <= MOST_SHOWN]
+    held = git.blobs(room.site.repo, texts)
+    return {
+        name: Shown(name, media, size, files.shown(name, held[blob]) if blob in held else {})
+        for name, media, size, blob in rows
+    }
+
+
+def _ways(card: Card | None) -> list[tuple[str, str]]:
+    """Pure: as what something can be said to a task as it stands: the value and its words, the likeliest first."""
+    talk = ("talk", "Ask the agent")
+    if card is None:
+        return [talk]
+    if card.mark == "work":
+        return [("talk", f"Ask, and tell {card.agent} before its next step")]
+    if card.mark == "ready":
+        return [talk, ("comment", "Send the proposal back with this"), ("reject", "Reject the proposal with this")]
+    return [("answer", "Answer what it asks"), talk] if (card.hold or "").startswith("needs input") else [talk]
+
+
+@post("/discussions/{id:str}/messages", request_max_body_size=kinds.MOST_ALL + (1 << 20))
+async def say(room: TheRoom, request: Ask, id: FromPath[str]) -> Response[Any]:
+    """Say something, with files; where a task has no discussion yet, this begins it."""
+    form = await request.form()
+    text = str(form.get("text", "")).strip().replace("\r\n", "\n")
+    if not text:
+        return await talk_page(room, request, id, status=422, problem="Say something with it.")
+    sent = await _uploads(form)
+    who, card = visitor(room, request).who, _card(room, id)
+
+    def said() -> None:
+        talks = _talks(room)
+        if card is not None and _talk(room, id) is None:
+            talks.begin(NewDiscussion(task=card.slug, who=who))
+        names = [talks.attach(id, name, data, who) for name, data in sent]
+        given = {"text": text, "id": str(form.get("id") or "") or None, "files": names, "who": who}
+        talks.say(id, msgspec.convert(given | {"as": str(form.get("as") or "talk")}, NewMessage))
+
+    try:
+        await to_thread(said)
+    except Unknown as error:
+        raise missing(str(error)) from error
+    except TROUBLE as error:
+        return await talk_page(room, request, id, status=409, problem=str(error), text=text)
+    return Redirect(f"/discussions/{id}#last", status_code=303)
+
+
+async def _uploads(form: FormMultiDict) -> list[tuple[str, bytes]]:
+    """The files of a form, by the names that they had."""
+    found = [one for one in form.getall("files", []) if isinstance(one, UploadFile) and one.filename]
+    return [(kinds.name_of(one.filename.rpartition("/")[2].rpartition("\\")[2]), await one.read()) for one in found]
+
+
+@post("/discussions/{id:str}/stop")
+async def stop(room: TheRoom, id: FromPath[str]) -> Response[Any]:
+    """Stop the answer that is on its way."""
+    room.replies.cancel(id)
+    return Redirect(f"/discussions/{id}#last", status_code=303)
+
+
+@post("/discussions/{id:str}/draft")
+async def draft(room: TheRoom, request: Ask, id: FromPath[str]) -> Response[Any]:
+    """The form of a new task, filled in by the agent from what was said."""
+    try:
+        made = await to_thread(_talks(room).draft, id)
+    except Unknown as error:
+        raise missing(str(error)) from error
+    except TROUBLE as error:
+        return await talk_page(room, request, id, status=409, problem=str(error))
+    given = msgspec.to_builtins(made) | {"acceptance": "\n".join(made.acceptance)}
+    return new.form_page(room, request, given, discussion=id, reason=made.complexity_reason)
+
+
+@post("/discussions/{id:str}/tasks")
+async def make_task(room: TheRoom, request: Ask, id: FromPath[str]) -> Response[Any]:
+    """Write the task that a discussion became, as the person has it now."""
+    given = new.given_in(await request.form())
+    try:
+        made = await to_thread(task_of, room, id, new.asked(given), visitor(room, request).who)
+    except Unknown as error:
+        raise missing(str(error)) from error
+    except (ValueError, *TROUBLE) as error:
+        return new.form_page(room, request, given, status=422, problem=str(error), discussion=id)
+    return new.written(room, request, made)
