@@ -25,6 +25,7 @@ check: setup-test ## lint, format, types, import contracts
 	$(BIN)/lint-imports
 
 bench: setup-test ## the measurements
+	@$(BIN)/python -m pip --disable-pip-version-check install -qq --constraint constraints.txt starlette
 	@for script in bench/*.py; do [ ! -e "$$script" ] || $(BIN)/python "$$script" || exit; done
 
 bench-models: setup-test ## real small models in the real loop, and the tables of docs/small-models.md: an hour

@@ -49,7 +49,8 @@ class Intake:
 
     async def _take(self, headers: dict[str, str], receive: Any) -> Notice | Refusal:
         try:
-            body = await asyncio.wait_for(_body(receive), self.patience)
+            async with asyncio.timeout(self.patience):
+                body = await _body(receive)
         except TimeoutError:
             return Refusal(408, f"the payload did not come within {self.patience:g} seconds")
         if body is None:
