@@ -112,7 +112,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     empty: those pip is configured for. `keep` is for how long the branches and
     workspaces of ended tasks stay. What touches `needs_human` is merged by a person alone. `identities` are the numeric
     ids of the runners' accounts on GitHub, `reviewers` whom to ask for reviews, `label` what makes an issue a task.
-    `new_tasks` is what the service writes for a task that it is asked for.
+    `new_tasks` is what the service writes for a task that it is asked for. `talk`: whether an issue's thread is its
+    task's discussion, in which agents answer people with write access.
     """
 
     review: ReviewPolicy = ReviewPolicy()
@@ -136,6 +137,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     reviewers: tuple[str, ...] = ()
     label: Annotated[str, Meta(min_length=1, max_length=50)] = "pullwright"
     new_tasks: Literal["file", "issue"] = "file"
+    talk: bool = True
 
 
 Variable = Annotated[

@@ -4,9 +4,9 @@ Whoever first sees a remark appends it as a command to the task's ref, under the
 Git like everything else, and nothing below knows which forge it came from.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,18 +19,26 @@ from runner.host import Host, lock
 from runner.lifecycle import stage_branch, work_branch
 from runner.observe import ISSUE, View, observe
 from runner.state import OpenStage, TaskState
+from runner.talk import threads
+from runner.talk.messages import Message
 
 
 class Taken(NamedTuple):
-    """What came of one look: commands to append by task, remarks taken up and not acted on, issues turned away."""
+    """What came of one look: commands to append by task, remarks taken up and not acted on, issues turned away.
+
+    `spoken` are messages for the discussions of tasks.
+    """
 
     said: tuple[tuple[str, Command], ...] = ()
     taken: tuple[Remark, ...] = ()
     unheard: tuple[tuple[Remark, str], ...] = ()
     refused: tuple[tuple[int, str], ...] = ()
     accepted: frozenset[str] = frozenset()
+    spoken: tuple[tuple[str, Message], ...] = ()
 
 
+Known = Mapping[str, Mapping[str, Message]]
+"""The messages of discussions, by task and id."""
 Look = Callable[[], View]
 
 
@@ -51,11 +59,13 @@ def attend(
 
 def _attend(host: Host, look: Look, only: frozenset[str] | None) -> View:
     view = look()
-    heard = host.forge.hear(tuple(each for each in watched(view) if only is None or each.task in only), only)
-    taken = take(view, heard, host.timestamp())
+    heard = host.forge.hear(tuple(watched(view, only)), only)
+    taken = take(view, heard, host.timestamp(), threads.known(host, {each.task for each in heard.remarks}))
     for task, command in taken.said:
         commands.append(host.repo, host.hub.url, commands.ref_of(task), command)
-    view = look() if taken.said else view
+    for task, message in taken.spoken:
+        threads.keep(host, view.state(task), message)
+    view = look() if taken.said or taken.spoken else view
     for number in heard.strangers:
         host.forge.turn_away(number, letters.stranger())
     for number, why in taken.refused:
@@ -64,13 +74,20 @@ def _attend(host: Host, look: Look, only: frozenset[str] | None) -> View:
     for state in view.states:
         if state.task.id not in turned_away and (only is None or state.task.id in only) and _is_news(state, heard):
             host.forge.show(shown(view, state, heard, taken))
+    if view.settings.policy.talk:
+        for state in view.states:
+            if ISSUE.fullmatch(state.task.id) and (only is None or state.task.id in only):
+                threads.show(host, state.task.id, view.refs.ours.get(f"discussions/{state.task.id}"))
     return view
 
 
-def watched(view: View) -> Iterator[Watched]:
-    """Pure: the tasks that are not complete, and what of each is open."""
+def watched(view: View, only: frozenset[str] | None = None) -> Iterator[Watched]:
+    """Pure: of the tasks `only`, or of all that are not complete: what of each is open.
+
+    People also talk about what is done: a task that is named is listened to whether it is complete or not.
+    """
     for state in view.states:
-        if state.current is not None:
+        if state.current is not None if only is None else state.task.id in only:
             accepted = state.standing.accepted
             yield Watched(
                 state.task.id,
@@ -84,18 +101,29 @@ def watched(view: View) -> Iterator[Watched]:
 # --- what was heard ------------------------------------------------------------------------------------------------
 
 
-def take(view: View, heard: Heard, now: str) -> Taken:
-    """Pure: what was heard, as commands that are not there yet; and what is not acted on, with the reason."""
+def take(view: View, heard: Heard, now: str, known: Known) -> Taken:
+    """Pure: what was heard, as commands and messages that are not there yet; what is not acted on, with the reason."""
     states = {state.task.id: state for state in view.states}
     parts = [_issue(states.get(f"issue-{issue.number}"), issue, now) for issue in heard.issues]
-    parts += [_remark(view, states[remark.task], remark) for remark in heard.remarks if remark.task in states]
+    for remark in heard.remarks:
+        if (state := states.get(remark.task)) is not None:
+            part = _remark(view, state, remark, known.get(remark.task, {}).get(remark.id))
+            states[remark.task] = _after(state, part)
+            parts.append(part)
     return Taken(
         tuple(each for part in parts for each in part.said),
         tuple(each for part in parts for each in part.taken),
         tuple(each for part in parts for each in part.unheard),
         tuple(each for part in parts for each in part.refused),
         frozenset(each for part in parts for each in part.accepted),
+        tuple(each for part in parts for each in part.spoken),
     )
+
+
+def _after(state: TaskState, part: Taken) -> TaskState:
+    """Pure: the task once these commands are heard, so that the next remark is understood in their light."""
+    said = (*state.commands, *(command for _, command in part.said))
+    return msgspec.structs.replace(state, commands=said, standing=commands.standing(said)) if part.said else state
 
 
 def _issue(state: TaskState | None, issue: Issue, now: str) -> Taken:
@@ -130,24 +158,63 @@ def _acceptance(verdict: issues.Accept, anew: object) -> Iterator[Command]:
         yield Command(f"github:label-{verdict.act}-text", verdict.at, verdict.by, "comment", {"text": text})
 
 
-def _remark(view: View, state: TaskState, remark: Remark) -> Taken:
-    """One remark as a command; nothing where it is there already, or has to wait until something is open."""
-    if remark.id in {command.id for command in state.commands}:
-        return Taken()
+def _remark(view: View, state: TaskState, remark: Remark, known: Message | None) -> Taken:
+    """One remark, as what it is not yet: a command, a message (`known`: it is one). Or it has to wait."""
+    order = next((command for command in state.commands if command.id == remark.id), None)
     said = _parsed(remark)
+    talk = view.settings.policy.talk and remark.below_issue
+    if order is not None and not talk:
+        return Taken()
     if not remark.who.trusted:
         why = f"{remark.who.name} has no write access" if not remark.who.bot else f"{remark.who.name} is a bot"
         return Taken(unheard=((remark, why),)) if isinstance(said, remarks.Said | remarks.Unknown) else Taken()
     if isinstance(said, remarks.Unknown):
         return Taken(unheard=((remark, said.why),))
-    plain = said is None
+    if talk and (said is None or said.verb in threads.SPOKEN):
+        return _spoken(view, state, remark, said, order, known)
+    return _ordered(view, state, remark, said) if order is None else Taken()
+
+
+def _ordered(view: View, state: TaskState, remark: Remark, said: remarks.Said | None) -> Taken:
+    """A remark as a command: the one that it names, else a word to the agent, which waits until a stage is open."""
     verb, args = ("comment", {"text": remark.text}) if said is None else said
     try:
-        who = f"{remark.who.name} ({remark.who.id})"
-        command = orders.compose(state, view.settings, verb, who, remark.at, **args)
+        command = _command(view, state, remark, verb, args)
     except UserError as error:
-        return Taken() if plain else Taken(unheard=((remark, error.what),))
-    return Taken(((state.task.id, msgspec.structs.replace(command, id=remark.id)),), taken=(remark,))
+        return Taken() if said is None else Taken(unheard=((remark, error.what),))
+    return Taken(((state.task.id, command),), taken=(remark,))
+
+
+def _command(view: View, state: TaskState, remark: Remark, verb: str, args: Mapping[str, Any]) -> Command:
+    if verb == "set-budget":
+        args = {"budget": orders.bounded(state, args["budget"])}
+    who = f"{remark.who.name} ({remark.who.id})"
+    command = orders.compose(state, view.settings, verb, who, remark.at, **args)
+    return msgspec.structs.replace(command, id=remark.id)
+
+
+def _spoken(
+    view: View,
+    state: TaskState,
+    remark: Remark,
+    said: remarks.Said | None,
+    order: Command | None,
+    known: Message | None,
+) -> Taken:
+    """Words below an issue: a message of its task's discussion, and a command where it means one."""
+    task, text = state.task.id, remark.text if said is None else said.args["text"]
+    meant = threads.meant(state, said.verb if said else None, order, known)
+    given: tuple[tuple[str, Command], ...] = ()
+    if meant.order is not None:
+        try:
+            given = ((task, _command(view, state, remark, meant.order, {"text": text})),)
+        except UserError as error:
+            if said is not None:
+                return Taken(unheard=((remark, error.what),))
+    if known is not None:
+        return Taken(given)
+    message = Message(remark.id, remark.at, "person", remark.who.name, text, verb=meant.verb)
+    return Taken(given, taken=(remark,), spoken=((task, message),))
 
 
 def _parsed(remark: Remark) -> remarks.Said | remarks.Unknown | None:

@@ -6,6 +6,8 @@ the agents got it.
 
 import re
 from collections.abc import Sequence
+from textwrap import wrap
+from typing import Any
 
 from runner.forge import Remark
 from runner.lifecycle import Stage, StageRef
@@ -76,8 +78,8 @@ def note(state: TaskState, status: str, remedy: str, unheard: Sequence[tuple[Rem
 
 
 _HELP = (
-    "<sub>Comments of people with write access reach the agent. "
-    "`/pullwright pause`, `resume`, `cancel`, `retry`, `assign AGENT` and `answer TEXT` do what they say.</sub>"
+    "<sub>Comments of people with write access reach the agent. `/pullwright pause`, `resume`, `cancel`, `retry`, "
+    "`assign AGENT`, `answer TEXT`, `comment TEXT` and `budget steps=300` do what they say.</sub>"
 )
 
 
@@ -122,6 +124,21 @@ def reworked(head: str) -> str:
 def aside(agent: str, text: str) -> str:
     """What an agent says below an issue, in a fence: it mentions, closes and commands nothing."""
     return _bounded(f"{plain(agent)} (agent) says:\n\n{fenced(text)}")
+
+
+def spoken(who: str, model: str, how: str, text: str, below: str = "") -> str:
+    """What was said of a task elsewhere, as a comment: who, how, and the words in a fence; `below` is a remark to it.
+
+    Long lines are broken at spaces: a fence does not do it.
+    """
+    lines = [part for line in text.splitlines() for part in (wrap(line, WIDTH, **_AS_THEY_ARE) or [""])]
+    head = f"**{plain(who)}**{f' ({plain(model)})' if model else ''} {how}:"
+    end = f"\n\n<sub>{plain(below)}</sub>" if below else ""
+    return f"{head}\n\n{fenced(chr(10).join(lines)[: LIMIT - len(end) - 1000])}{end}"
+
+
+WIDTH = 100
+_AS_THEY_ARE: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False, "replace_whitespace": False}
 
 
 def _bounded(text: str) -> str:

@@ -2,12 +2,14 @@
 
 from typing import Any, cast
 
+import msgspec
+
 from runner.agents import Settings
 from runner.commands import Command, Verb, new
 from runner.errors import UserError
 from runner.lifecycle import Stage
 from runner.state import TaskState
-from runner.task import digest
+from runner.task import Budget, digest
 
 
 def compose(state: TaskState, settings: Settings, verb: str, who: str, at: str, **said: Any) -> Command:
@@ -36,6 +38,16 @@ def _pins(state: TaskState, verb: str) -> dict[str, Any]:
     if verb == "set-status":
         return {"above": {str(stage): highest(state, stage) for stage in state.stages}}
     return {}
+
+
+def bounded(state: TaskState, bounds: dict[str, Any]) -> dict[str, Any]:
+    """The whole budget of a task once these bounds are set: those that are not named stay. Raises `UserError`."""
+    there = msgspec.to_builtins(state.standing.budget or state.task.request.budget)
+    try:
+        wanted: dict[str, Any] = msgspec.to_builtins(msgspec.convert(there | bounds, Budget))
+    except msgspec.ValidationError as error:
+        raise UserError(f"{state.task.id}: {error}", "give a number above 0") from error
+    return wanted
 
 
 def _attempt(state: TaskState) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from runner.commands import Verb
 
-WORDS = ("pause", "resume", "cancel", "retry", "assign", "answer")
+WORDS = ("pause", "resume", "cancel", "retry", "assign", "answer", "comment", "budget")
+BOUNDS = ("steps", "tokens", "cost", "minutes")
 """What people can say after `/pullwright`. Approving is not among it: that is the forge's own review and merge."""
 
 
@@ -48,9 +49,25 @@ def parse(text: str) -> Said | Unknown | None:
             return Said("assign", {"agent": rest})
         case "assign":
             return Unknown("assign needs the name of an agent: /pullwright assign NAME")
-        case "answer" if rest or after:
-            return Said("answer", {"text": "\n".join(filter(None, [rest, after]))})
-        case "answer":
-            return Unknown("answer needs words: /pullwright answer …")
+        case "answer" | "comment" if rest or after:
+            return Said(verb, {"text": "\n".join(filter(None, [rest, after]))})
+        case "answer" | "comment":
+            return Unknown(f"{verb} needs words: /pullwright {verb} …")
+        case "budget":
+            return _budget(rest)
         case _:
             return Unknown(f"there is no command {verb[:40]!r}; there are {', '.join(WORDS)}")
+
+
+def _budget(words: str) -> Said | Unknown:
+    """Bounds as `steps=300 cost=2.50`; those that are not named stay as they are."""
+    found = {name: number for name, _, number in (word.partition("=") for word in words.split())}
+    try:
+        bounds = {name: float(number) if name in ("cost", "minutes") else int(number) for name, number in found.items()}
+    except ValueError:
+        bounds = {}
+    if not bounds or not bounds.keys() <= set(BOUNDS) or not all(0 < bound < 1e12 for bound in bounds.values()):
+        return Unknown(
+            "budget needs bounds, of steps, tokens, cost and minutes: /pullwright budget steps=300 cost=2.50"
+        )
+    return Said("set-budget", {"budget": bounds})

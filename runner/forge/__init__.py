@@ -82,7 +82,7 @@ class Remark(msgspec.Struct, frozen=True):
     """Something that a person said or did about a task: a comment, a review with its lines, or closing its proposal.
 
     `about` is the attempt at which it is aimed, `threads` the comments on lines that can be answered, `answered`
-    whether we have. `place` is where a person finds it.
+    whether we have. `place` is where a person finds it; `below_issue`: in the thread of the task's own issue.
     """
 
     id: str
@@ -95,6 +95,7 @@ class Remark(msgspec.Struct, frozen=True):
     threads: tuple[int, ...] = ()
     answered: bool = False
     place: str = ""
+    below_issue: bool = False
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -184,6 +185,13 @@ class Forge(Protocol):
 
     def turn_away(self, number: int, why: str) -> None:
         """Say, once, that the proposal `number` is not ours and why that matters."""
+        ...
+
+    def converse(self, task: str, said: Sequence[tuple[str, str]]) -> None:
+        """What was said of a task elsewhere, as (key, text): in its issue's thread, in this order, once for each key.
+
+        Raises `UserError` when that takes none.
+        """
         ...
 
     def settle(self) -> None:

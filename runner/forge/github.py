@@ -127,6 +127,11 @@ class GitHub:
         """One comment on a pull request that is not ours."""
         self.screen.note(number, "stranger", why, now=True)
 
+    def converse(self, task: str, said: Sequence[tuple[str, str]]) -> None:
+        """A comment below the task's issue for each thing that was said elsewhere."""
+        if task.startswith("issue-"):
+            self.screen.thread(int(task.removeprefix("issue-")), said)
+
     def settle(self) -> None:
         """Notes that had to wait."""
         self.screen.settle()

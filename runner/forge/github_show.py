@@ -4,7 +4,8 @@ Everything here looks first and writes only what differs, so that a run which wa
 next one.
 """
 
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +18,8 @@ from runner.forge.github_talk import LABELS, MARKER
 ASIDE, MOST_ASIDES = "aside ", 5
 BETWEEN_NOTES = 30.0  # seconds between two changes of the same note
 LOOKS = 3
+SAID = "said "
+_SAID = re.compile(rf"{re.escape(MARKER)}{SAID}\S+ -->")
 
 
 class Show:
@@ -55,6 +58,15 @@ class Show:
             self.note(number, f"{ASIDE}{key}", text, now=True)
         found = self._own(number, f"{MARKER}{ASIDE}{key} -->")
         return str(found["html_url"]) if found is not None else f"#{number}"
+
+    def thread(self, number: int, said: Sequence[tuple[str, str]]) -> None:
+        """A comment for each key, in this order; those that are there are left alone."""
+        comments = self.client.pages(f"{self.path}/issues/{number}/comments")
+        there = {found[0] for each in comments if self._is_ours(each) and (found := _SAID.match(each["body"]))}
+        for key, text in said:
+            marker = f"{MARKER}{SAID}{key} -->"
+            if marker not in there:
+                self._comment(number, f"{SAID}{key}", f"{marker}\n{text}")
 
     def settle(self) -> None:
         """Write the notes that were held back, when they may be written."""

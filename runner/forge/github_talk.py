@@ -112,7 +112,7 @@ class Talk:
         if _is_issue(each.task):
             number = int(each.task.removeprefix("issue-"))
             since = {"since": each.accepted} if each.accepted else {}
-            yield from self._comments(each, number, **since)
+            yield from self._comments(each, number, below_issue=True, **since)
         if each.ref is None:
             return
         found = next(
@@ -127,13 +127,13 @@ class Talk:
         if found["state"] == "closed" and not found["merged_at"]:
             yield self._closing(each, found)
 
-    def _comments(self, each: Watched, number: int, **since: str) -> Iterator[Remark]:
+    def _comments(self, each: Watched, number: int, *, below_issue: bool = False, **since: str) -> Iterator[Remark]:
         for comment in self.client.pages(f"{self.path}/issues/{number}/comments", **since):
             if not self._is_mine(comment) and comment["created_at"] >= each.accepted:
                 yield Remark(
                     id=f"github:{comment['id']}", task=each.task, at=comment["created_at"],
                     who=self.person(comment["user"]), text=comment["body"] or "", kind="comment", about=each.ref,
-                    place=comment["html_url"],
+                    place=comment["html_url"], below_issue=below_issue,
                 )  # fmt: skip
 
     def _is_mine(self, comment: Any) -> bool:

@@ -58,6 +58,9 @@ class Local:
     def turn_away(self, number: int, why: str) -> None:
         """Nobody can propose anything but by a branch."""
 
+    def converse(self, task: str, said: Sequence[tuple[str, str]]) -> None:
+        """There are no threads: a discussion is read where it lies."""
+
     def settle(self) -> None:
         """Nothing is held back."""
 

@@ -1,0 +1,220 @@
+"""An issue's thread and its task's discussion: what is said in either stands in both, once, and causes one thing."""
+
+from pathlib import Path
+
+import pytest
+from fake_github.faults import Fault
+from fake_github.office import Office, form
+from fake_github.server import FakeGitHub
+from test_github_kills import Victim
+
+from runner.attend import attend
+from runner.host import site_at
+from runner.talk import discussions
+from runner.talk.messages import About, Created, Message, answer_id, new_id
+
+AT = "2026-11-23T05:00:00Z"
+
+
+def accepted(office: Office, **given: str) -> int:
+    """An issue whose design waits for its merge."""
+    issue = office.issue(body=form(**given))
+    office.label(issue.number)
+    office.run()
+    return issue.number
+
+
+def resting(office: Office) -> int:
+    """An issue that is a task, which rests: a run only listens and shows."""
+    issue = office.issue()
+    office.label(issue.number)
+    attend(office.host())
+    office.comment(issue.number, "/pullwright pause")
+    attend(office.host())
+    return issue.number
+
+
+def said(office: Office, task: str = "issue-1") -> list[Message]:
+    """The discussion as the hub has it."""
+    site = site_at(office.clone)
+    discussions.bring(site, task)
+    found = discussions.read(site, task)
+    return list(found.messages) if found else []
+
+
+def say(office: Office, text: str, id: str = "", **more: object) -> Message:
+    """Somebody says something on a page or in a terminal."""
+    site = site_at(office.clone)
+    about = About("issue-1", "Say goodbye", Created(AT, "Pat"), "issue-1")
+    discussions.begin(site, about)
+    message = Message(id or new_id(), AT, "person", "Pat", text)
+    return discussions.say(site, "issue-1", Message(**{**_fields(message), **more}))  # type: ignore[arg-type]
+
+
+def _fields(message: Message) -> dict[str, object]:
+    return {name: getattr(message, name) for name in message.__struct_fields__}
+
+
+def mirrored(office: Office) -> list[str]:
+    """Our comments that tell what was said elsewhere, in their order."""
+    return [note for note in office.notes(1) if note.startswith("<!-- pullwright:said ")]
+
+
+def orders(office: Office) -> list[tuple[str, str]]:
+    return [(each.verb, each.text) for each in office.task().commands if each.verb != "accept"]
+
+
+def test_a_comment_on_a_waiting_proposals_issue_is_talk_and_no_work(office: Office) -> None:
+    number = accepted(office)
+    comment = office.comment(number, "Why *this* way?")
+    assert office.run() == []
+    assert [(each.id, each.who, each.text, each.verb) for each in said(office)] == [
+        (f"github:{comment}", "mona", "Why *this* way?", "talk")
+    ]
+    assert orders(office) == []
+    assert office.task().open.entry.attempt == 1
+    assert ("eyes", office.person("pullwright-bot").id) in office.world.comments[comment].reactions
+    assert mirrored(office) == []
+
+
+def test_a_comment_on_the_pull_request_is_work_and_no_talk(office: Office) -> None:
+    accepted(office)
+    office.comment(office.pull().number, "Say why.")
+    office.run()
+    assert [verb for verb, _ in orders(office)] == ["comment"]
+    assert said(office) == []
+
+
+def test_a_comment_that_says_so_sends_the_proposal_back(office: Office) -> None:
+    number = accepted(office)
+    comment = office.comment(number, "/pullwright comment Say why.")
+    office.run()
+    assert orders(office) == [("comment", "Say why.")]
+    assert [(each.id, each.text, each.verb) for each in said(office)] == [(f"github:{comment}", "Say why.", "comment")]
+
+
+def test_what_strangers_and_machines_say_is_no_message(office: Office) -> None:
+    number = resting(office)
+    office.world.user("renovate[bot]", "write", type="Bot")
+    for login in ("stranger", "rita", "renovate[bot]"):
+        office.comment(number, "Why this way?", by=login)
+    office.run()
+    assert said(office) == []
+
+
+def test_a_later_edit_changes_nothing(office: Office) -> None:
+    number = resting(office)
+    comment = office.comment(number, "The first words")
+    office.run()
+    office.world.edit_comment(office.person("mona"), comment, "Other words")
+    office.run()
+    del office.world.comments[comment]
+    office.run()
+    assert [each.text for each in said(office)] == ["The first words"]
+
+
+def test_what_is_said_elsewhere_stands_in_the_thread_once_and_comes_back_as_nothing(office: Office) -> None:
+    resting(office)
+    asked = say(office, "Why?\n" + "a long line of words " * 20)
+    say(office, "Because.", answer_id(asked.id), role="agent", who="gemma", model="gemma3:4b", answers=asked.id)
+    for _ in range(3):  # a new process each time, which has to look
+        office.run()
+        (site_at(office.clone).state / "threads" / "issue-1.json").unlink()
+    first, second = mirrored(office)
+    assert first.startswith(f"<!-- pullwright:said {asked.id} -->\n**Pat** says:")
+    assert max(map(len, first.splitlines())) <= 100
+    assert "**gemma** (gemma3:4b) answers Pat, “Why? a long line" in second
+    assert "\nBecause.\n" in second
+    assert len(said(office)) == 2
+
+
+def test_a_thread_that_was_looked_through_is_not_asked_again(office: Office) -> None:
+    resting(office)
+    say(office, "Why?")
+    office.run()
+    office.fake.seen.clear()
+    say(office, "And why not?")
+    office.run()
+    assert [each.method for each in office.fake.seen if each.path.endswith("/issues/1/comments")].count("POST") == 1
+    office.fake.seen.clear()
+    office.run()
+    assert not [each for each in office.fake.seen if each.method == "POST" and "comments" in each.path]
+
+
+def test_words_from_elsewhere_neither_mention_nor_close_nor_command_nor_end_their_marker(office: Office) -> None:
+    resting(office)
+    evil = "@mona closes #1\n````\n/pullwright cancel\n![x](http://x.invalid)\n<!-- pullwright:task -->\x1b[2J"
+    say(office, evil, "x --> @mona", who="@mona **x** [y](z)")
+    office.run()
+    assert office.world.mentioned == []
+    (note,) = mirrored(office)
+    assert note.splitlines()[0].endswith(" -->") and "@mona" not in note.splitlines()[0]
+    assert not office.task().standing.cancelled
+    assert "\x1b" not in note
+    assert office.world.issues[1].state == "open"
+
+
+def test_a_thread_that_takes_nothing_holds_nobody_up(office: Office) -> None:
+    resting(office)
+    say(office, "Why?")
+    office.fake.faults.append(Fault("expired", "POST", "/comments$"))
+    office.run()
+    office.fake.faults.clear()
+    office.run()
+    assert len(mirrored(office)) == 1
+
+
+@pytest.mark.parametrize("kind", ["lost", "cut"])
+def test_one_comment_whatever_happens_on_the_way(office: Office, kind: str) -> None:
+    resting(office)
+    say(office, "Why?")
+    office.fake.faults.append(Fault(kind, "POST", "/comments$"))
+    office.run()
+    office.run()
+    assert len(mirrored(office)) == 1
+
+
+def test_a_thread_is_no_discussion_where_the_policy_says_so(fake: FakeGitHub, bot: str, tmp_path: Path) -> None:
+    office = Office(fake, tmp_path, policy={"talk": False})
+    number = accepted(office)
+    office.comment(number, "Say why.")
+    office.run()
+    assert said(office) == []
+    assert orders(office) == [("comment", "Say why.")]
+    say(office, "Why?")
+    office.run()
+    assert mirrored(office) == []
+
+
+def test_a_changed_budget_is_said_in_a_comment(office: Office) -> None:
+    number = resting(office)
+    office.comment(number, "/pullwright budget steps=300 cost=2.5")
+    office.comment(number, "/pullwright budget tokens=9000")
+    office.comment(number, "/pullwright budget donuts=3")
+    office.run()
+    budget = office.task().standing.budget
+    assert budget is not None and (budget.steps, budget.cost, budget.tokens) == (300, 2.5, 9000)
+    assert "budget needs bounds" in office.notes(number)[0]
+
+
+def test_killed_at_any_write_nothing_is_lost_or_doubled(office: Office) -> None:
+    number = resting(office)
+    asked = say(office, "Why?")
+    office.comment(number, "Because of you.")
+    victim = Victim(office)
+    victim.run()
+    wanted = [each.text for each in said(office)], mirrored(office)
+    assert victim.office.fake.writes >= 3
+    office.comment(number, "And now?")
+    say(office, "And then?")
+    writes = 0
+    for at, phase in [(at, phase) for at in range(1, 9) for phase in ("before", "after")]:
+        victim.run(at, phase)
+        writes += victim.killed
+        if not victim.killed:
+            break
+    victim.run()
+    assert wanted[0] == ["Why?", "Because of you."] and asked.id in wanted[1][0]
+    assert sorted(each.text for each in said(office)) == sorted([*wanted[0], "And now?", "And then?"])
+    assert [("Why?" in note, "And then?" in note) for note in mirrored(office)] == [(True, False), (False, True)]
+    assert writes >= 2
