@@ -207,7 +207,8 @@ class _Turn:
         said = talk_rows.write(self.conn, self.index.pipes, self.now, changed)
         store.tell(self.conn, said, quiet=self.quiet)
         store.put_refs(self.conn, self.before, self.now)
-        return frozenset(slugs)
+        talked = {name.removeprefix(talk_rows.REFS) for name in changed if name.startswith(talk_rows.REFS)}
+        return frozenset(slugs | talked)  # what is said of an issue's task belongs into its thread
 
     def _ground(self, version: landings.Version) -> Ground:
         disk = on_disk(self.index.workspaces)
