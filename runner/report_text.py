@@ -111,7 +111,7 @@ def _front(account: Account) -> Iterator[Part]:
     record = account.record
     yield Part("# What was done" if SUMMARY in account.documents else "# What was done\n\nThere is no summary yet.")
     if SUMMARY in account.documents:
-        yield Part(_untitled(account.documents[SUMMARY]), demote=1, images=account.images)
+        yield Part(_path_as_code(_untitled(account.documents[SUMMARY])), demote=1, images=account.images)
     yield Part("# What was asked")
     yield Part(record.request.body or "*The title says it all.*", demote=2)
     yield Part(_asked(record))
@@ -225,6 +225,11 @@ def _appendices(account: Account) -> Iterator[Part]:
 def _untitled(document: str) -> str:
     """A document without the title in its first line, where the report has one of its own."""
     return re.sub(r"\A\s*# .*\n", "", document, count=1)
+
+
+def _path_as_code(summary: str) -> str:
+    """A summary whose line `Result: <path>` names it as it is: underscores in paths are no emphasis."""
+    return re.sub(r"(?m)^(Result:[ \t]*)([^\s`*<\[(]+)[ \t]*$", r"\1`\2`", summary)
 
 
 # --- words -----------------------------------------------------------------------------------------------------------

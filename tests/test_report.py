@@ -109,6 +109,13 @@ def test_it_tells_what_was_asked_done_and_seen() -> None:
         assert words in text
 
 
+def test_the_first_page_says_what_was_done_and_names_the_result_as_it_is() -> None:
+    told = account(documents={"summary.md": "# Summary\n\nDots work.\n\nResult: src/__main__.py\n"})
+    first = pypdfium2.PdfDocument(render(compose(told)).data)[0].get_textpage().get_text_range()
+    assert "Contents" in first and "Dots work." in first and "Result: src/__main__.py" in first
+    assert "`src/__main__.py`" in said(compose(told))
+
+
 def test_the_sections_and_the_agents_documents_stand_in_the_outline() -> None:
     shown = outline(compose(account()))
     assert [title for level, title in shown if level == 0] == OURS
@@ -272,7 +279,7 @@ def test_images_of_the_tasks_folder_are_shown_and_links_are_not(site: Site) -> N
     assert read.images("output/plot.png") == png()
     pdf = render(compose(read))
     assert pdf.left_out == ("the image output/link.png: there is no such file in the task's folder",)
-    picture = pypdfium2.PdfDocument(pdf.data)[1].render(scale=1).to_pil().convert("RGB")
+    picture = pypdfium2.PdfDocument(pdf.data)[0].render(scale=1).to_pil().convert("RGB")
     assert (255, 0, 128) in {colour for _, colour in picture.getcolors(1 << 24)}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     BaseDocTemplate,
+    CondPageBreak,
     Flowable,
     Frame,
     LayoutError,
@@ -37,6 +38,16 @@ _FACTS = TableStyle(
         ("LEFTPADDING", (0, 0), (0, -1), 0),
         ("TOPPADDING", (0, 0), (-1, -1), 4),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 5),
+    ]
+)
+
+_CONTENTS = TableStyle(
+    [
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ("LEFTPADDING", (0, 0), (-1, -1), 0),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 0),
+        ("TOPPADDING", (0, 0), (-1, -1), 1),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 1),
     ]
 )
 
@@ -78,8 +89,8 @@ def _front(document: Document, body: list[Flowable]) -> list[Flowable]:
         front.append(Table(rows, [0.22 * styles.WIDTH, 0.78 * styles.WIDTH], style=_FACTS, splitInRow=1))
     listed = [one for one in body if isinstance(one, Paragraph) and one.style in LISTED]
     if document.contents and len(listed) >= FEW:
-        contents = TableOfContents(levelStyles=list(styles.TOC), dotsMinLevel=-1)
-        return [*front, Paragraph("Contents", styles.CONTENTS), contents, PageBreak()]
+        contents = TableOfContents(levelStyles=list(styles.TOC), tableStyle=_CONTENTS, dotsMinLevel=-1)
+        return [*front, Paragraph("Contents", styles.CONTENTS), contents, Spacer(1, 14), CondPageBreak(styles.ROOM)]
     return [*front, Spacer(1, 14)]
 
 

@@ -60,7 +60,9 @@ PRE = _style(
 KICKER = _style("kicker", fontName=TEXT, fontSize=8.6, leading=12, textColor=ACCENT, spaceAfter=4)
 TITLE = _style("title", fontName=f"{TEXT}-Bold", fontSize=22, leading=28, textColor=STRONG, spaceAfter=14)
 LABEL = _style("label", CELL, textColor=QUIET)
-CONTENTS = _style("contents", fontName=f"{TEXT}-Bold", fontSize=11, leading=16, textColor=STRONG, spaceBefore=18)
+CONTENTS = _style(
+    "contents", fontName=f"{TEXT}-Bold", fontSize=11, leading=16, textColor=STRONG, spaceBefore=18, spaceAfter=4
+)
 
 
 def _heading(level: int, size: float, before: float, after: float, colour: Color = STRONG) -> ParagraphStyle:
@@ -83,8 +85,10 @@ HEADINGS = (
 )
 """By level; what is deeper looks as the last."""
 
+ROOM = 150
+"""Points below the contents in which it is worth to begin; with less the text begins on the next page."""
 TOC = (
-    _style("toc1", BODY, spaceBefore=3, spaceAfter=0, textColor=STRONG),
+    _style("toc1", BODY, spaceBefore=0, spaceAfter=0, textColor=STRONG),
     _style("toc2", BODY, fontSize=8.8, leading=12.6, leftIndent=INDENT, spaceBefore=0, spaceAfter=0, textColor=QUIET),
 )
 """By level of the headings that are listed."""
