@@ -8,6 +8,7 @@ from runner.claims import Lost
 from runner.commands import Command
 from runner.errors import ToolError
 from runner.lease import Lease
+from runner.listening import Ears
 from runner.loop import Said, Stopped
 from runner.pulse import RETRY_EVERY, renew_after
 from runner.tools import Journal
@@ -32,26 +33,29 @@ class Hooks:
         self.trajectory = trajectory
         self.feedback = feedback
         self.remember = remember
+        self.ears = Ears(lease, space, reason_to_stop)
         self.looked = lease.clock()
         self.not_before = self.looked
 
     def before(self) -> Stopped | tuple[Said, ...]:
-        """Commands since the last step, remotely at most every 15 s; and the lease, when its time has come.
+        """What people said since the last step, remotely at most every 15 s; and the lease, when its time has come.
 
         A hub that gives no answer does not stop the work, until our lease may have gone to somebody else.
         """
         said: list[Said] = []
         if self.feedback and self.lease.entry.claim not in self.trajectory.heard:
             said.append(Said(self.lease.entry.claim, self.feedback))
+        lost = None
         try:
-            heard = self._hear() if self._due(self.looked, LOOK_EVERY) else []
+            heard = self._hear()
             if isinstance(heard, Stopped):
                 return heard
+            said += heard
             renew = renew_after(lease_seconds(self.lease.settings.policy), 0.25)
             lost = self._renew() if self._due(self.lease.pushed, renew) else None
         except git.Unreachable as error:
-            heard, lost = [], self._away(error)
-        return Stopped(lost.reason) if lost else (*said, *heard, *self._met())
+            lost = self._away(error)  # what was heard before it was away is told all the same
+        return Stopped(lost.reason) if lost else (*said, *self._met())
 
     def _due(self, last: float, after: float) -> bool:
         now = self.lease.clock()
@@ -68,19 +72,12 @@ class Hooks:
             return None  # said when the work is taken; until then the agent may still put it right
 
     def _hear(self) -> Stopped | list[Said]:
-        lease, host = self.lease, self.lease.host
-        self.looked = lease.clock()
-        host.listen()
-        ref = commands.ref_of(lease.ref.task)
-        tip = git.remote_refs(host.repo, host.hub.url, ref).get(ref)  # asked once: the next look is soon
-        if tip is None:
-            return []
-        git.fetch(host.repo, host.hub.url, f"+{ref}:refs/remotes/hub/{ref.removeprefix('refs/')}")
-        everything = commands.read(host.repo, tip)
-        reason = reason_to_stop(lease, everything)
-        if reason is not None:
-            return Stopped(reason)
-        return [Said(new.id, new.text) for new in lease.hear(everything) if new.verb in ("comment", "answer")]
+        """What people said since the last step, and sent."""
+        if self._due(self.looked, LOOK_EVERY):
+            self.looked = self.lease.clock()
+            self.lease.host.listen()
+            self.ears.look()
+        return self.ears.news()
 
     def _renew(self) -> Lost | None:
         lease, before = self.lease, self.lease.met

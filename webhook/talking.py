@@ -164,7 +164,7 @@ def _working(state: TaskState | None) -> bool:
 
 def _with_files(said: Message) -> str:
     """What the agent at work is told; where it finds what was sent with it."""
-    told = "".join(f"\n(sent with it: research/discussion/{name})" for name in said.files)
+    told = "".join(f"\n(sent with it: /workspace/discussion/{name})" for name in said.files)
     return said.text + told
 
 

@@ -1,0 +1,47 @@
+"""What people sent in a task's discussion, as files in the workspace of whoever is at work on the task.
+
+They lie in `/workspace/discussion`, which commands can read and not write, and which is no part of what is proposed.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+from runner import git
+from runner.host import Site
+from runner.talk import discussions
+from runner.workspace import Workspace
+
+FOLDER = "discussion"
+SEEN = f"/workspace/{FOLDER}"
+
+
+def deliver(site: Site, task: str, space: Workspace, commit: str) -> tuple[str, ...]:
+    """Lay the files of a task's discussion at `commit` into its workspace; the names of all of them.
+
+    One that is there already is left; each takes its place whole.
+    """
+    found = discussions.at(site.repo, task, commit)
+    if found is None or not found.files:
+        return ()
+    folder = space.root / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, size in found.files.items():
+        path = folder / name
+        if not (path.is_file() and path.stat().st_size == size and _same(site, task, path, commit)):
+            _put(path, git.read(site.repo, commit, discussions.FILES + name) or b"")
+    return tuple(found.files)
+
+
+def _same(site: Site, task: str, path: Path, commit: str) -> bool:
+    return path.read_bytes() == discussions.content(site, task, path.name, commit)
+
+
+def _put(path: Path, data: bytes) -> None:
+    scratch = path.with_name(f".new-{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        scratch.unlink()
+    handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o444)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+    scratch.replace(path)
