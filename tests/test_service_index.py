@@ -1,16 +1,21 @@
 """The index equals Git: whatever happened, in whatever order it was seen, however often a process died."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from service.histories import World
+from service.histories import REPOSITORY, START, World
 from service.moves import MOVES, play
 
+from runner.agents import Agent, Settings
+from runner.lifecycle import Stage
 from runner.observe import observe
+from runner.yamldoc import dump
 from webhook.index import Index
+from webhook.queries import Reader
 
 
 def rows(index: Index, query: str) -> list[tuple[object, ...]]:
@@ -68,7 +73,41 @@ def test_the_foreign_keys_of_an_index_hold(world: World, tmp_path: Path) -> None
     index = Index(tmp_path / "index.sqlite", world.site(tmp_path / "state"))
     for move in sorted(MOVES) * 3:
         play(world, move)
+    world.add("zebra")
     index.refresh(world.refs())
     assert rows(index, "PRAGMA foreign_key_check") == []
     assert rows(index, "SELECT count(*) FROM tasks") != [(0,)]
+    index.close()
+
+
+def test_an_agent_whose_lease_has_expired_is_busy_no_more(world: World, tmp_path: Path) -> None:
+    now = [float(START)]
+    site = replace(world.site(tmp_path / "state"), clock=lambda: now[0])
+    index = Index(tmp_path / "index.sqlite", site)
+    world.add("ape", stages=(Stage.BUILD,))
+    world.on_main({"agents.yaml": dump(Settings(1, REPOSITORY, (Agent("gemma", "gemma:1"),)))})
+    index.refresh(world.refs())
+    world.claim("ape", Stage.BUILD, 1, "gemma")
+    status, busy = "SELECT status FROM agents WHERE name = 'gemma'", ("busy",)
+    index.refresh(world.refs())
+    assert (rows(index, status), index.busy(world.refs())) == ([busy], {"gemma": 1})
+    for minutes, expected in ((29, busy), (2, ("available",))):
+        now[0] += 60 * minutes
+        index.refresh(world.refs())
+        assert rows(index, status) == [expected]
+        assert index.verify(world.refs()) == []
+    assert index.busy(world.refs()) == {}
+    index.close()
+
+
+def test_a_look_that_finds_nothing_new_writes_nothing(world: World, tmp_path: Path) -> None:
+    index = Index(tmp_path / "index.sqlite", world.site(tmp_path / "state"))
+    world.add("ape")
+    index.refresh(world.refs())
+    reader = Reader(tmp_path / "index.sqlite")
+    before = reader.version()
+    index.refresh(world.refs())
+    index.refresh(world.refs())
+    assert reader.version() == before
+    reader.close()
     index.close()

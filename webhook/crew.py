@@ -1,11 +1,16 @@
 """The agents' rows: who is listed, who was, who is mentioned; and who is busy or away."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from runner.agents import Agent
+from runner.agents import Agent, Settings, lease_seconds
 from runner.commands import AGENTS, absent
+from runner.host import Site
+from runner.lifecycle import Stage, stage_branch
+from runner.progress import Refs
+from runner.seen import unmoved_for
 from runner.sight import Sight
 from webhook.landings import Version
 from webhook.rows import Names, Row
@@ -36,14 +41,40 @@ def away(sight: Sight, ours: Mapping[str, str]) -> frozenset[str]:
     return frozenset(name for name, oid in refs.items() if absent(sight.said(oid)))
 
 
+class Claimed(NamedTuple):
+    """A stage that is at work: whose, and on which branch."""
+
+    agent_id: str
+    branch: str
+
+
+def claims(conn: sqlite3.Connection, site: Site, refs: Refs, settings: Settings) -> tuple[list[Claimed], list[Claimed]]:
+    """The claims that hold, and those whose lease has expired as this host has seen it: anybody may take these over."""
+    query = (
+        "SELECT agent_id, slug, stages.stage, attempt FROM stages JOIN tasks ON tasks.id = task_id"
+        " WHERE open = 1 AND stages.state = 'working' ORDER BY slug"
+    )
+    held: list[Claimed] = []
+    expired: list[Claimed] = []
+    for agent, slug, stage, attempt in conn.execute(query):
+        branch = stage_branch(slug, Stage(stage), attempt)
+        head = refs.branches.get(branch)
+        silent = unmoved_for(site.state, branch, head, site.clock()) if head else 0.0
+        (expired if silent >= lease_seconds(settings.policy) else held).append(Claimed(agent, branch))
+    return held, expired
+
+
 def rows(
-    conn: sqlite3.Connection, names: Names, workspaces: str, versions: Sequence[Version], gone: frozenset[str]
+    conn: sqlite3.Connection,
+    names: Names,
+    workspaces: str,
+    versions: Sequence[Version],
+    gone: frozenset[str],
+    held: Sequence[Claimed],
 ) -> list[Row]:
     """The rows that `agents` should have, the stages' and updates' rows being there already."""
     known = listed(versions)
-    busy = dict(
-        conn.execute("SELECT agent_id, count(*) FROM stages WHERE open = 1 AND state = 'working' GROUP BY agent_id")
-    )
+    busy = Counter(claim.agent_id for claim in held)
     mentioned = [name for (name,) in conn.execute("SELECT name FROM agents") if name not in known]
     found = [_row(conn, names, workspaces, name, known.get(name), busy, gone) for name in known]
     found += [

@@ -5,6 +5,7 @@ All of a refresh is one transaction that also notes the refs it was derived from
 has changed nothing, and of two services on one file the second goes on from where the first came to.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -98,13 +99,11 @@ class Index:
         query = "SELECT slug FROM tasks WHERE completed_at IS NULL AND hold IS NULL ORDER BY " + store.ORDER
         return settings, crew.away(self.sight, refs.ours), [slug for (slug,) in self.conn.execute(query)]
 
-    def busy(self) -> dict[str, int]:
-        """How many claims each agent holds."""
-        query = (
-            "SELECT name, count(*) FROM stages JOIN agents ON agents.id = agent_id"
-            " WHERE open = 1 AND state = 'working' GROUP BY name"
-        )
-        return dict(self.conn.execute(query))
+    def busy(self, refs: Refs) -> dict[str, int]:
+        """How many claims each agent holds whose leases have not expired."""
+        held, _ = crew.claims(self.conn, self.site, refs, self.settings())
+        names = dict(self.conn.execute("SELECT id, name FROM agents"))
+        return dict(Counter(names[claim.agent_id] for claim in held))
 
     def state(self, refs: Refs, slug: str, eyes: Afresh) -> TaskState | None:
         """Where a task stands, with what only `eyes` can see of this host and of a proposal's change."""
@@ -129,7 +128,7 @@ class Index:
         slugs = only if only is not None else [slug for (slug,) in self.conn.execute(query)]
         states = self.states(refs, slugs, Afresh(self.site))
         away, nothing = crew.away(self.sight, refs.ours), Backlog((), ())
-        return View(refs, self.settings(), nothing, tuple(states.values()), away, self.busy())
+        return View(refs, self.settings(), nothing, tuple(states.values()), away, self.busy(refs))
 
     def version(self, refs: Refs, slug: str) -> str:
         """A word that changes when anything about a task does."""
@@ -157,8 +156,10 @@ class Index:
         with store.writing(self.conn):
             if store.counter(self.conn) != self._written:
                 refs = self._newest(refs)  # another process wrote: never go back behind what it had seen
+            before = self.conn.total_changes
             touched = _Turn(self, refs, anew, also).take()
-            self._written = store.count(self.conn)
+            if self.conn.total_changes != before or self._written < 0:  # else what readers keep is still true
+                self._written = store.count(self.conn)
             return Refreshed(touched, store.newest_event(self.conn))
 
     def _newest(self, refs: Refs) -> Refs:
@@ -193,6 +194,7 @@ class _Turn:
         changed = {name for name in {*self.before, *self.now} if self.before.get(name) != self.now.get(name)}
         if not changed and not self.also:
             self._stay()
+            self._expire()
             return frozenset()
         slugs = self._move_base() if BASE in changed else self._stay()
         slugs |= {slug for name in changed if (slug := owner(name))} | self.also
@@ -203,7 +205,9 @@ class _Turn:
         wrote = self._tasks(ground, slugs)
         everything = self.all or any(name.startswith("commands/agents/") for name in changed)
         if wrote or everything:
-            self._agents(ground, settings)
+            self._agents(settings)
+        else:
+            self._expire()
         said = talk_rows.write(self.conn, self.index.pipes, self.now, changed)
         store.tell(self.conn, said, quiet=self.quiet)
         store.put_refs(self.conn, self.before, self.now)
@@ -323,10 +327,29 @@ class _Turn:
     def _rows(self, names: Names, ground: Ground, family: Family) -> TaskRows:
         return task_rows(names, ground.settings, str(self.index.workspaces), ground.site.id, family)
 
-    def _agents(self, ground: Ground, settings: list[landings.Version]) -> None:
-        names = Names(ground.settings.repository)
+    def _agents(self, settings: list[landings.Version]) -> None:
+        now = settings[-1].settings
         gone = crew.away(self.sight, self.refs.ours)
-        store.write_agents(self.conn, crew.rows(self.conn, names, str(self.index.workspaces), settings, gone))
+        held, expired = crew.claims(self.conn, self.index.site, self.refs, now)
+        rows = crew.rows(self.conn, Names(now.repository), str(self.index.workspaces), settings, gone, held)
+        store.write_agents(self.conn, rows)
+        self._note(expired)
+
+    def _expire(self) -> None:
+        """Nothing has changed but the time: an agent whose lease has expired is busy no more."""
+        settings = landings.versions(self.conn, self.index.pipes)
+        if settings:
+            _, expired = crew.claims(self.conn, self.index.site, self.refs, settings[-1].settings)
+            if store.get(self.conn, "expired") != _words(expired):
+                self._agents(settings)
+
+    def _note(self, expired: list[crew.Claimed]) -> None:
+        if store.get(self.conn, "expired") != _words(expired):
+            store.put(self.conn, "expired", _words(expired))
+
+
+def _words(claims: list[crew.Claimed]) -> str:
+    return " ".join(claim.branch for claim in claims)
 
 
 def _beginnings(slug: str) -> list[str]:

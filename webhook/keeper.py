@@ -210,7 +210,7 @@ def jobs_of(index: Index, refs: Refs, running: set[str]) -> tuple[list[Job], int
     """
     settings, away, candidates = index.candidates(refs)
     slots = max(1, sum(agent.concurrency for agent in settings.agents))
-    busy = index.busy()
+    busy = index.busy(refs)
     jobs: list[Job] = []
     for slug in candidates:
         if len(jobs) >= slots:
