@@ -9,9 +9,7 @@ from runner import commands, wiring
 from runner.errors import UserError
 from runner.host import Site, lock, timestamp
 from runner.observe import away
-from runner.orders import compose
-from runner.state import TaskState
-from runner.talk import discussions, drafting, messages
+from runner.talk import discussions, drafting, messages, telling
 from runner.talk.desk import Desk
 from runner.talk.messages import About, Created, Discussion, Message
 from webhook.index import Index
@@ -127,20 +125,17 @@ class Talks:
                 raise Senseless(f"this discussion has no task to {said.verb}")
             return
         state, settings = self.keeper.ask(lambda index, refs: (index.look(refs, task), index.settings()))
-        if said.verb == "talk" and not _working(state):
-            return
         if state is None:
-            raise Senseless(f"there is no task {task} any more")
-        verb = "comment" if said.verb == "talk" else said.verb
+            if said.verb != "talk":
+                raise Senseless(f"there is no task {task} any more")
+            return
         try:
-            order = compose(state, settings, verb, said.who, said.at, text=_with_files(said))
+            order = telling.order(state, settings, said)
         except UserError as error:
-            if said.verb == "talk":
-                return
             raise Conflict(error.what) from error
-        ref = commands.ref_of(task)
-        with lock(self.site.state, "fetch"):
-            commands.append(self.site.repo, self.site.hub.url, ref, msgspec.structs.replace(order, id=said.id))
+        if order is not None:
+            with lock(self.site.state, "fetch"):
+                commands.append(self.site.repo, self.site.hub.url, commands.ref_of(task), order)
 
 
 def desk(site: Site, keeper: Keeper) -> Desk:
@@ -156,16 +151,6 @@ def _named(index: Index, asked: NewDiscussion) -> tuple[str | None, str, str | N
     row = index.conn.execute(query, (word, word.lower())).fetchone() if asked.task else None
     agent = index.agent(asked.agent) if asked.agent else None
     return (row[0], row[1], agent) if row else (None, "", agent)
-
-
-def _working(state: TaskState | None) -> bool:
-    return state is not None and state.open is not None and state.open.entry.state == "working"
-
-
-def _with_files(said: Message) -> str:
-    """What the agent at work is told; where it finds what was sent with it."""
-    told = "".join(f"\n(sent with it: /workspace/discussion/{name})" for name in said.files)
-    return said.text + told
 
 
 def now() -> str:

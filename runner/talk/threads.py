@@ -17,6 +17,7 @@ from runner.host import Host
 from runner.state import TaskState
 from runner.talk import discussions
 from runner.talk.messages import TITLE, About, Created, Discussion, Message, is_uuid
+from runner.talk.telling import asks, works
 from runner.wording import one_line
 
 GITHUB = "github:"
@@ -54,17 +55,6 @@ def meant(state: TaskState, said: Verb | None, order: Command | None, known: Mes
     if order is not None or (known is not None and verb != "talk"):
         return Meant(verb, None)
     return Meant(verb, verb if verb != "talk" else "comment" if works(state) else None)
-
-
-def asks(state: TaskState) -> bool:
-    """Pure: whether the task's agent waits for an answer."""
-    entry = state.open.entry if state.open else None
-    return entry is not None and entry.state == "held" and entry.hold is not None and entry.hold.kind == "input"
-
-
-def works(state: TaskState) -> bool:
-    """Pure: whether an agent is at the task."""
-    return state.open is not None and state.open.entry.state == "working"
 
 
 def known(host: Host, tasks: set[str]) -> dict[str, dict[str, Message]]:
