@@ -134,7 +134,7 @@ def lay_out(lease: Lease, place: Place) -> Lost | None:
     if mark is not None and (snapshot or ours):
         tree = _on_branch(lease, mark, snapshot or _start(lease, mark.head))
     else:
-        tree = _start(lease, lease.head)
+        tree = _sent(lease, place.space) or _start(lease, lease.head)
     publish.lay_out(lease, place.space, tree)
     if mark is not None and ours and mark.head == lease.head:
         return None
@@ -142,6 +142,20 @@ def lay_out(lease: Lease, place: Place) -> Lost | None:
     if lost is None:
         remember(lease, place)
     return lost
+
+
+def _sent(lease: Lease, space: Workspace) -> str | None:
+    """The tree with what people sent to the workspace before there was a claim, if they have."""
+    head = workspace.awaited(space)
+    if head is None or lease.pending is not None:
+        return None
+    try:
+        tree = workspace.collect(space, lease.host.repo)
+    except ToolError as error:
+        lease.host.say(f"{lease.task.id}  what was sent to the workspace is left out: {error}")
+        return None
+    made = git.commit(lease.host.repo, tree, (head,), "What was sent\n")
+    return with_theirs(lease.host.repo, made, lease.head)
 
 
 def _since(place: Place, mark: Mark) -> list[Ran]:

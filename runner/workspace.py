@@ -62,7 +62,7 @@ def prepare(space: Workspace, repo: git.Repo, rev: str, readme: str) -> None:
     """
     for name in ("src", *CARRIED):
         remove(space.root / name)
-    for path in (space.scratch / "git", *space.scratch.glob("index*")):
+    for path in (space.scratch / "git", *space.scratch.glob("index*"), _note(space)):
         remove(path)
     _lock_away(space.shared.parent)
     for path in _folders(space):
@@ -72,6 +72,20 @@ def prepare(space: Workspace, repo: git.Repo, rev: str, readme: str) -> None:
     for name in CARRIED:
         _move_out(space, name)
     (space.src / ".git").mkdir(exist_ok=True)
+
+
+def _note(space: Workspace) -> Path:
+    return space.scratch / "laid-out-for-people"
+
+
+def await_files(space: Workspace, head: str) -> None:
+    """Note that the workspace was laid out from the commit `head` for people, who may send files before any claim."""
+    _note(space).write_text(head)
+
+
+def awaited(space: Workspace) -> str | None:
+    """The commit from which a workspace was laid out that no claim has taken yet."""
+    return _note(space).read_text() if _note(space).exists() else None
 
 
 def _lock_away(folder: Path) -> None:

@@ -306,3 +306,18 @@ def test_metrics_and_health_are_there(service: Service) -> None:
 
 def test_nothing_went_wrong_meanwhile(service: Service) -> None:
     assert service.faults() == []
+
+
+def test_what_is_sent_before_the_first_claim_is_there_for_the_agent(hub: tuple[Path, Path]) -> None:
+    bare, clone = hub
+    add_task(clone, "quick", stages=["build"], priority=9)
+    git(clone, "push", "-q", "origin", "main")
+    with serving(clone) as service:
+        made = service.client.post("/api/workspaces", json={"agent": "scripted", "task": "quick"})
+        place = made.headers["location"]
+        for path in ("src/notes/what.txt", "research/data.csv"):
+            assert service.client.post(f"{place}?path={path}", content=b"1,2\n").status_code == 201
+        Scene(clone).run(task="quick")
+    there = git(bare, "ls-tree", "-r", "--name-only", "main").splitlines()
+    assert {"notes/what.txt", "tasks/quick/research/data.csv"} <= set(there)
+    assert git(bare, "show", "main:greeting.txt") == "hello\ngoodbye"

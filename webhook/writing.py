@@ -155,7 +155,9 @@ def prepare_workspace(site: Site, state: TaskState, agent: str) -> bool:
             return False
         if not ours:
             raise Conflict(f"a runner is at {state.task.id} just now")
-        workspace.prepare(space, site.repo, state.work or state.base, f"# {state.task.request.title}\n")
+        head = state.work or state.base
+        workspace.prepare(space, site.repo, head, f"# {state.task.request.title}\n")
+        workspace.await_files(space, head)
     return True
 
 
