@@ -69,8 +69,8 @@ def brief(conn: sqlite3.Connection, id: str) -> bytes | None:
     return row[0].encode() if row else None
 
 
-def after(conn: sqlite3.Connection, id: str, number: int, most: int = 50) -> list[Told]:
-    """The messages of a discussion after one, oldest first."""
+def after(conn: sqlite3.Connection, id: str, number: int, most: int = 8) -> list[Told]:
+    """The messages of a discussion after one, oldest first: few, since a reader who is slow keeps them in memory."""
     query = (
         f"SELECT position, id, {MESSAGE} FROM discussion_messages WHERE discussion_id = ? AND position > ?"
         " ORDER BY position LIMIT ?"
