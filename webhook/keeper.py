@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
+from runner import live
+from runner.agents import Settings
 from runner.decide import Claim, Crew, decide
 from runner.errors import UserError
 from runner.observe import fetch_refs
@@ -22,6 +24,7 @@ from runner.worker import is_work
 from webhook import store
 from webhook.dispatch import Dispatcher, Job, Workflow
 from webhook.events import Notice
+from webhook.feed import Live
 from webhook.index import Index
 from webhook.options import Options
 
@@ -60,6 +63,8 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self._ended = threading.Event()
         self._asked: queue.SimpleQueue[Question] = queue.SimpleQueue()
+        self._live = Live(options.site.state)
+        self._silent: set[str] = set()  # tasks whose runner was started and has done nothing yet
 
     def start(self) -> None:
         """Begin to look."""
@@ -100,6 +105,7 @@ class Keeper:
 
     def _run(self) -> None:
         self.index = Index(self.options.index, self.options.site)
+        store.hold(self.index.conn, {})  # what the service before this one had given up, this one tries
         try:
             sweep = 0.0
             tasks: frozenset[str] = frozenset()
@@ -123,6 +129,8 @@ class Keeper:
             except queue.Empty:
                 if any(running.process.poll() is not None for running in self.dispatcher.running.values()):
                     return
+                if self._begun():
+                    return
                 if time.monotonic() >= end:
                     return
                 continue
@@ -134,6 +142,13 @@ class Keeper:
                 yield self._tasks(self._wakes.get(timeout=left))
             except queue.Empty:
                 return
+
+    def _begun(self) -> bool:
+        """Whether an agent of this host has begun something since the last call: its claim is on the hub by then."""
+        steps = live.read("".join(f"{line}\n" for line in self._live.new()).encode())
+        begun = {step.task for step in steps if step.kind == "start" or step.task in self._silent}
+        self._silent -= begun
+        return bool(begun)
 
     def _tasks(self, wake: Notice | frozenset[str] | None) -> frozenset[str]:
         tasks = wake.tasks if isinstance(wake, Notice) else wake or frozenset()
@@ -158,7 +173,7 @@ class Keeper:
             if self.options.dispatch == "local":
                 self._dispatch(index, refs)
             elif self.options.dispatch == "workflow":
-                self.workflow.ask(jobs_of(index, refs, set())[0])
+                self.workflow.ask(jobs_of(index, refs, set(), self.workflow.may))
         except Exception as error:  # whatever it is, the next look may go well
             ours = not isinstance(error, (UserError, sqlite3.Error, OSError))
             self._failed(repr(error) if ours else str(error), traceback.format_exc() if ours else "")
@@ -173,10 +188,11 @@ class Keeper:
     def _dispatch(self, index: Index, refs: Refs) -> None:
         for job in self.dispatcher.reap():
             self.log("runner ended", task=job.task, stage=job.stage)
-        jobs, slots = jobs_of(index, refs, set(self.dispatcher.running))
-        for job in self.dispatcher.wanted(jobs, slots):
+        jobs = jobs_of(index, refs, set(self.dispatcher.running), self.dispatcher.may)
+        for job in self.dispatcher.wanted(jobs, slots(index.settings())):
             self.log("runner started", task=job.task, stage=job.stage)
             self.dispatcher.start(job)
+            self._silent.add(job.task)
         if set(self.dispatcher.held()) != set(store.held(index.conn)):
             store.hold(index.conn, self.dispatcher.held())
 
@@ -203,24 +219,32 @@ def _answer(asked: list[Question], index: Index, refs: Refs) -> None:
             question.answer.set_exception(error)
 
 
-def jobs_of(index: Index, refs: Refs, running: set[str]) -> tuple[list[Job], int]:
-    """What could be done now, in the order in which it should be, and how many runners there may be at once.
+def jobs_of(index: Index, refs: Refs, running: set[str], may: Callable[[Job], bool]) -> list[Job]:
+    """What could be done now, in the order in which it should be: no more than there may be runners at once.
 
-    Only tasks that the index does not know to be held are looked at, and no more than can be started.
+    Only tasks that the index does not know to be held are looked at; one that is at work, or for which no runner `may`
+    be started now, keeps no other waiting.
     """
     settings, away, candidates = index.candidates(refs)
-    slots = max(1, sum(agent.concurrency for agent in settings.agents))
     busy = index.busy(refs)
     jobs: list[Job] = []
     for slug in candidates:
-        if len(jobs) >= slots:
+        if len(jobs) >= slots(settings):
             break
         state = index.state(refs, slug, Afresh(index.site)) if slug not in running else None
-        if state is None:
+        if state is None or state.current is None:
             continue
-        action = decide(state, settings, Crew(busy, away))
-        if is_work(action) and state.current is not None:
+        job, action = (
+            Job(slug, str(state.current), index.version(refs, slug)),
+            decide(state, settings, Crew(busy, away)),
+        )
+        if is_work(action) and may(job):
             if isinstance(action, Claim):
                 busy[action.agent.name] = busy.get(action.agent.name, 0) + 1
-            jobs.append(Job(slug, str(state.current), index.version(refs, slug)))
-    return jobs, slots
+            jobs.append(job)
+    return jobs
+
+
+def slots(settings: Settings) -> int:
+    """How many runners there may be at once."""
+    return max(1, sum(agent.concurrency for agent in settings.agents))
