@@ -29,6 +29,8 @@ from runner.window import Window, compact
 
 T = TypeVar("T")
 
+SMALL, FEW = 4096, 2
+"""Below so many tokens of window only the first tools are offered: all of them would leave no room for the matter."""
 LOOKS = 8
 """How often an agent may look before it has to say something."""
 TROUBLES = 3
@@ -187,11 +189,11 @@ class _Answer:
     def _allowed(self, last: bool) -> tuple[ToolSpec, ...]:
         """Native calls need no tool for saying something: a reply without a call is the answer."""
         own = () if self.protocol == "native" else (ANSWER,)
-        return own if last else (*looking.SPECS, *own)
+        return own if last else (*self._looks, *own)
 
     def _request(self, last: bool) -> Request:
         turns = (*self.messages, Turn("user", NOW)) if last else tuple(self.messages)
-        tools = self._allowed(last) if self.protocol == "native" else (*looking.SPECS, ANSWER)
+        tools = self._allowed(last) if self.protocol == "native" else (*self._looks, ANSWER)
         only = (ANSWER.name,) if last and self.protocol != "native" else ()
         asked: Request = PROTOCOLS[self.protocol].request(
             turns, tools, max_tokens=self.window.output, temperature=CALM, turn=self._next, only=only
@@ -204,7 +206,7 @@ class _Answer:
         need = msgspec.structs.replace(need, call=named, instruction=BODY)
         reply = self._send(
             lambda: PROTOCOLS[self.protocol].body_request(
-                tuple(self.messages), (*looking.SPECS, ANSWER), need,
+                tuple(self.messages), (*self._looks, ANSWER), need,
                 max_tokens=self.window.output, temperature=CALM, turn=self._next,
             ),
             showing.body,
@@ -327,13 +329,17 @@ class _Answer:
         self.messages = list(shorter or front)
 
     @property
+    def _looks(self) -> tuple[ToolSpec, ...]:
+        return looking.SPECS if self.window.context >= SMALL else looking.SPECS[:FEW]
+
+    @property
     def _names(self) -> tuple[str, ...]:
         return (*looking.TOOLS, ANSWER.name)
 
     @property
     def _extra(self) -> int:
         """Characters that the tools cost."""
-        return sum(len(str(msgspec.to_builtins(spec))) for spec in (*looking.SPECS, ANSWER))
+        return sum(len(str(msgspec.to_builtins(spec))) for spec in (*self._looks, ANSWER))
 
     @property
     def _next(self) -> int:

@@ -16,7 +16,7 @@ from runner.tools.text import elide, plain
 from runner.window import MESSAGE, Window, size
 
 FOR_ANSWERING = 0.6
-"""The share of what a prompt may have that the opening takes: the rest is for what the agent looks at."""
+"""The share of what rules and tools leave that the opening takes: the rest is for what the agent looks at."""
 QUESTION = 0.4
 """The share of the opening that the question may have."""
 LEAST = 300
@@ -88,7 +88,7 @@ def opening(
     system: str, matter: Matter, earlier: Sequence[Message], question: Message, window: Window, extra: int = 0
 ) -> Opening:
     """What is told before an answer. `extra` characters (the tools) go beside it."""
-    whole = int(window.characters(window.budget) * FOR_ANSWERING) - extra - len(system) - 3 * MESSAGE
+    whole = int((window.characters(window.budget) - extra - len(system) - 3 * MESSAGE) * FOR_ANSWERING)
     asked = _asked(question, max(LEAST, int(whole * QUESTION)))
     room = whole - len(asked) - len(BOUNDARY)
     wanted = _wanted(matter, earlier)
