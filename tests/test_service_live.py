@@ -3,10 +3,12 @@
 import json
 import sys
 import threading
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
+from repositories import add_task, git
 from service.running import Service, serving, until
 
 from webhook.dispatch import TRIES, Dispatcher, Job, Workflow
@@ -164,6 +166,28 @@ def test_no_more_runners_than_there_is_room_for_and_none_twice(tmp_path: Path) -
     children = [running.process.pid for running in dispatcher.running.values()]
     dispatcher.stop()
     assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_a_task_that_is_left_alone_says_why_until_something_changes(hub: tuple[Path, Path]) -> None:
+    _, clone = hub
+    ticks = count(0, 400)
+    command = (sys.executable, "-c", "import sys; sys.exit('no key')")
+    with serving(clone, dispatch="local", command=command, poll=0.1) as service:
+        dispatcher = service.front.inner.state.room.keeper.dispatcher
+        dispatcher.clock = lambda: next(ticks)  # every pause is over at once
+
+        def why() -> str:
+            return service.client.get("/api/tasks/greet").json()["left_alone"] or ""
+
+        until(lambda: why() == f"its runner ended with exit 1, {TRIES} times in a row: no key", dispatcher.trouble, 60)
+        runs = sum(line["what"] == "runner started" for line in service.log)
+        assert runs == TRIES
+        add_task(clone, "other", priority=1)
+        git(clone, "push", "-q", "origin", "main")
+        until(lambda: service.client.get("/api/tasks/other").status_code == 200)
+        until(lambda: dispatcher.trouble.keys() == {"greet", "other"}, "one task that fails keeps others waiting")
+    with serving(clone) as service:
+        until(lambda: not service.client.get("/api/tasks/greet").json()["left_alone"], "the next one tries it")
 
 
 def test_a_runner_that_is_killed_is_seen(tmp_path: Path) -> None:

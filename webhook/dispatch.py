@@ -63,10 +63,11 @@ class Dispatcher:
     def wanted(self, jobs: Iterable[Job], slots: int) -> list[Job]:
         """Pure but for the clock: which of the jobs, which are in their order, may be started now."""
         free = slots - len(self.running)
-        ready = [job for job in jobs if job.task not in self.running and self._may(job)]
+        ready = [job for job in jobs if job.task not in self.running and self.may(job)]
         return ready[: max(0, free)]
 
-    def _may(self, job: Job) -> bool:
+    def may(self, job: Job) -> bool:
+        """Whether a runner may be started for a job now, or has to wait after what became of the last one."""
         trouble = self.trouble.get(job.task)
         if trouble is None or trouble.version != job.version:
             return True
@@ -142,20 +143,19 @@ class Workflow:
 
         Raises `UserError` where GitHub refuses.
         """
-        jobs, now = list(jobs), self.clock()
-        due = [job for job in jobs if self._due(job, now)]
-        self.asked = {job.task: self.asked[job.task] for job in jobs if job.task in self.asked}
-        if not due:
-            return
+        due = [job for job in jobs if self.may(job)]
         for job in due:
             before = self.asked.get(job.task)
             tries = before.tries + 1 if before and before.version == job.version else 1
-            self.asked[job.task] = Trouble(job.version, tries, now + min(UNHEARD, LONGEST * 2.0 ** (tries - 1)), "")
-        self.start()
+            again = self.clock() + min(UNHEARD, LONGEST * 2.0 ** (tries - 1))
+            self.asked[job.task] = Trouble(job.version, tries, again, "")
+        if due:
+            self.start()
 
-    def _due(self, job: Job, now: float) -> bool:
+    def may(self, job: Job) -> bool:
+        """Whether a run may be asked for a job now."""
         before = self.asked.get(job.task)
-        return before is None or before.version != job.version or now >= before.again
+        return before is None or before.version != job.version or self.clock() >= before.again
 
 
 def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:

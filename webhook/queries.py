@@ -30,7 +30,8 @@ class BadCursor(ValueError):
 _TASK = (*COLUMNS["tasks"][:9], *(c for c in COLUMNS["tasks"][9:] if c != "stages"))
 TASK = (
     "json_object(" + ", ".join(f"'{c}', tasks.{c}" for c in _TASK) + ", 'stages', json(tasks.stages),"
-    " 'agent', (SELECT name FROM agents WHERE agents.id = assigned_agent_id))"
+    " 'agent', (SELECT name FROM agents WHERE agents.id = assigned_agent_id),"
+    " 'left_alone', (SELECT reason FROM left_alone WHERE left_alone.slug = tasks.slug))"
 )
 UPDATE = "json_object(" + ", ".join(f"'{c}', {c}" for c in COLUMNS["task_updates"] if c != "position") + ")"
 AGENT = "json_object(" + ", ".join(f"'{c}', {c}" for c in COLUMNS["agents"]) + ")"

@@ -42,7 +42,10 @@ class Proposal(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True):
-    """A task as the index has it. `hold` says why nothing can be done until a person acts, `remedy` what ends that."""
+    """A task as the index has it. `hold` says why nothing can be done until a person acts, `remedy` what ends that.
+
+    `left_alone` says why this host starts no runner for it any more, until something about it changes.
+    """
 
     id: str
     slug: str
@@ -65,6 +68,7 @@ class Task(msgspec.Struct, frozen=True):
     parent: str | None
     hold: str | None
     remedy: str | None
+    left_alone: str | None
 
 
 class FullTask(Task, frozen=True):
