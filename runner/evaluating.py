@@ -29,8 +29,8 @@ def judged(site: Site, settings: Settings, states: Sequence[TaskState]) -> list[
     """`states` with a judgement for each task whose complexity nobody named and no claim has frozen."""
     if not any(map(_is_open, states)):
         return list(states)
-    past = _past(states)
-    return [_with_judgement(site, settings, state, past) if _is_open(state) else state for state in states]
+    past, base = _past(states), _base(settings, states)
+    return [_with_judgement(site, settings, state, past, base) if _is_open(state) else state for state in states]
 
 
 def ask(host: Host, settings: Settings, state: TaskState, states: Sequence[TaskState]) -> TaskState:
@@ -42,7 +42,7 @@ def ask(host: Host, settings: Settings, state: TaskState, states: Sequence[TaskS
     agent = next((agent for agent in settings.agents if agent.name == settings.policy.evaluator), None)
     if agent is None or not _is_open(state) or _kept(host.site, agent.name, state.task) is not None:
         return state
-    seen = _signals(host.site, state, _past(states))
+    seen = _signals(host.site, state, _past(states), _base(settings, states))
     text = f"{state.task.request.title}\n\n{state.task.request.description}".strip()
     asked = question(prompting.packaged("complexity"), prompting.fenced(text[:LONGEST]), seen)
     host.say(f"{state.task.id}: {agent.name} is asked how complex it is")
@@ -68,16 +68,23 @@ def _is_open(state: TaskState) -> bool:
     return state.frozen is None and state.task.request.complexity is None
 
 
-def _with_judgement(site: Site, settings: Settings, state: TaskState, past: Sequence[Past]) -> TaskState:
+def _base(settings: Settings, states: Sequence[TaskState]) -> str | None:
+    """The head of the base branch: what a parent's own branch adds to it says little of how complex a part is."""
+    return next((state.base for state in states if state.base_name == settings.base), None)
+
+
+def _with_judgement(
+    site: Site, settings: Settings, state: TaskState, past: Sequence[Past], base: str | None
+) -> TaskState:
     named = settings.policy.evaluator
     found = _kept(site, named, state.task) if named else None
-    found = found or estimate(_signals(site, state, past), settings.policy.default_complexity)
+    found = found or estimate(_signals(site, state, past, base), settings.policy.default_complexity)
     return msgspec.structs.replace(state, judged=found)
 
 
-def _signals(site: Site, state: TaskState, past: Sequence[Past]) -> Signals:
-    request = state.task.request
-    return signals(f"{request.title}\n{request.description}", request.acceptance, _paths(site.repo, state.base), past)
+def _signals(site: Site, state: TaskState, past: Sequence[Past], base: str | None) -> Signals:
+    request, paths = state.task.request, _paths(site.repo, base or state.base)
+    return signals(f"{request.title}\n{request.description}", request.acceptance, paths, past)
 
 
 @lru_cache(maxsize=8)

@@ -115,6 +115,13 @@ class Listing:
         over = self.over
         return [path for path, file in self.files.items() if file and (over is None or over.get(path) is None)]
 
+    def new_tasks(self, pipes: Pipes) -> tuple[Task, ...]:
+        """The tasks that `over` does not have, read apart: one may bear the id of another there."""
+        added = set(self.added())
+        paths = [path for path in backlog.candidates(self._around(added)) if path in added]
+        texts = {path: pipes.blob(file.blob) for path in paths if (file := self._at(path)).mode.startswith("100")}
+        return backlog.backlog(texts).tasks
+
     def _at(self, path: str) -> File:
         file = self.get(path)
         assert file is not None

@@ -15,8 +15,12 @@ from runner.errors import UserError
 from runner.history import RECORD
 from runner.host import Site, lock
 from runner.lifecycle import parse_stage_branch, work_branch
-from runner.progress import Kept, Refs, done_stages, kept, task_state
+from runner.lineage import Lineage
+from runner.owners import by_task
+from runner.pipes import Pipes
+from runner.progress import Afresh, Eyes, Kept, Refs, done_stages, task_state
 from runner.record import Record
+from runner.sight import Sight
 from runner.state import TaskState
 from runner.subtasks import families, waiting
 from runner.task import Task, TaskFile
@@ -68,19 +72,28 @@ class View(NamedTuple):
 def observe(site: Site) -> View:
     """Look at the hub. Raises `UserError` when it cannot be read or is not a Pullwright repository."""
     refs = fetch_refs(site)
+    with Pipes(site.repo) as pipes:
+        sight = Sight(pipes, Afresh(site), lineage=Lineage(site.repo, refs.base, refs.branches.values()))
+        sight.stand_on(refs.base)
+        return look(site, refs, sight)
+
+
+def look(site: Site, refs: Refs, eyes: Eyes) -> View:
+    """What refs that were fetched show, seen with `eyes`."""
     settings = read_settings(site.repo, refs.base)
     found = backlog.read(site.repo, refs.base)
-    from_issues = accepted(site.repo, refs)
+    from_issues = accepted(refs, eyes)
     created = created_at(site.repo, refs.base) | {task.id: at for task, at in from_issues}
     ordered = order((*found.tasks, *(task for task, _ in from_issues)), created)
     reverted = reverted_at(site.repo, refs.base)
-    states = [task_state(site, refs, settings, task, reverted.get(task.id)) for task in ordered]
-    children = families(site, refs, settings, states)
+    own, none = by_task(refs), refs._replace(branches={}, ours={})
+    states = [task_state(site, own.get(task.id, none), settings, task, reverted.get(task.id), eyes) for task in ordered]
+    children = families(site, refs, settings, states, eyes)
     states = [waiting(state, children) for state in _with_waits(states)]
     states += [child for parent in children.values() for child in _with_waits(parent)]
     states = evaluating.judged(site, settings, states)
     known = {state.task.id for state in states} | {_stem(problem.path) for problem in found.problems}
-    return View(refs, settings, found, (*states, *removed(site.repo, refs, known)), away(site.repo, refs))
+    return View(refs, settings, found, (*states, *removed(eyes, refs, known)), away(site.repo, refs))
 
 
 def away(repo: git.Repo, refs: Refs) -> frozenset[str]:
@@ -91,13 +104,13 @@ def away(repo: git.Repo, refs: Refs) -> frozenset[str]:
     return frozenset(name for name, oid in found.items() if commands.absent(commands.read(repo, oid)))
 
 
-def accepted(repo: git.Repo, refs: Refs) -> list[tuple[Task, str]]:
+def accepted(refs: Refs, eyes: Eyes) -> list[tuple[Task, str]]:
     """The tasks that issues became, each with when; a command on the task's own ref says so, and what was asked."""
     found = []
     for name, oid in refs.ours.items():
         id = name.removeprefix("commands/tasks/")
         if ISSUE.fullmatch(id) and id != name:
-            given = commands.standing(commands.read(repo, oid)).accepted
+            given = commands.standing(eyes.said(oid)).accepted
             if given is not None:
                 path = f"tasks/{id}.yaml"  # where its record belongs; no such file is made
                 found.append((Task(id, path, given.request, "", given.source, given.by), given.at))
@@ -172,15 +185,15 @@ def reverted_at(repo: git.Repo, base: str) -> dict[str, str]:
     return {task: commit for task, commit in found.items() if task not in still}
 
 
-def removed(repo: git.Repo, refs: Refs, known: set[str]) -> list[TaskState]:
+def removed(eyes: Eyes, refs: Refs, known: set[str]) -> list[TaskState]:
     """Tasks that are under way and whose file is gone from base: each is a hold, built from its frozen request."""
     states = []
     for id, heads in _under_way(refs, known).items():
-        if all(git.is_ancestor(repo, head, refs.base) for head in heads):
+        if all(eyes.holds(refs.base, head) for head in heads):
             continue
-        found = next((kept_ for head in heads if (kept_ := kept(repo, head, id)).record is not None), None)
+        found = next((kept for head in heads if (kept := eyes.kept(head, id)).record is not None), None)
         if found is not None and found.record is not None:
-            states.append(_removed(repo, refs, id, found.record, found))
+            states.append(_removed(eyes, refs, id, found.record, found))
     return states
 
 
@@ -195,10 +208,10 @@ def _under_way(refs: Refs, known: set[str]) -> dict[str, list[str]]:
     return found
 
 
-def _removed(repo: git.Repo, refs: Refs, id: str, record: Record, found: Kept) -> TaskState:
+def _removed(eyes: Eyes, refs: Refs, id: str, record: Record, found: Kept) -> TaskState:
     frozen = record.request
     request = TaskFile(frozen.title, frozen.body, frozen.complexity, stages=frozen.stages)
-    said = commands.read(repo, refs.ours.get(commands.ref_of(id).removeprefix("refs/pullwright/")))
+    said = eyes.said(refs.ours.get(commands.ref_of(id).removeprefix("refs/pullwright/")))
     standing = commands.standing(said)
     return TaskState(
         task=Task(id, frozen.source, request, found.folder),

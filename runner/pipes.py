@@ -16,6 +16,7 @@ from runner import git
 
 FAR = 64  # commits after which one process for the whole line is quicker
 REMEMBERED = 10_000  # trees of commits
+OURS = ("tasks", "agents.yaml")  # what the state of tasks follows from
 
 
 class Change(NamedTuple):
@@ -43,7 +44,7 @@ class Pipes:
     def __init__(self, repo: git.Repo) -> None:
         self.repo = repo
         self._cat: subprocess.Popen[bytes] | None = None
-        self._diff: subprocess.Popen[bytes] | None = None
+        self._diffs: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
         self._ancestors: dict[tuple[str, str], bool] = {}
         self._trees: dict[str, str] = {}
         self._ready: dict[str, bytes] = {}
@@ -58,10 +59,11 @@ class Pipes:
 
     def close(self) -> None:
         """End the processes."""
-        for process in (self._cat, self._diff):
+        for process in (self._cat, *self._diffs.values()):
             if process is not None:
                 _end(process)
-        self._cat = self._diff = None
+        self._cat = None
+        self._diffs.clear()
 
     def object(self, name: str) -> tuple[str, bytes] | None:
         """The id and the content of the object that `name` (an id, a full ref, `<commit>^{tree}`) stands for."""
@@ -122,14 +124,18 @@ class Pipes:
             return []
         if self._last[:2] == (old, new):
             return self._last[2]
-        self._last = (old, new, self._differ(old, new))
+        self._last = (old, new, [change for change, _ in self._differ(old, new, OURS)])
         return self._last[2]
 
-    def _differ(self, old: str, new: str) -> list[Change]:
-        if self._diff is None:
+    def changed(self, old: str, new: str) -> dict[str, str]:
+        """Path → `A`, `M`, `D` or `T` for every file that differs between two commits, as `git.changed`."""
+        return {change.path: kind for change, kind in self._differ(self.tree(old), self.tree(new), ())}
+
+    def _differ(self, old: str, new: str, paths: tuple[str, ...]) -> list[tuple[Change, str]]:
+        if paths not in self._diffs:
             options = ("--stdin", "-r", "-z", "--no-renames", "--ignore-submodules=none")
-            self._diff = _start(self.repo, "diff-tree", *options, "--", "tasks", "agents.yaml")
-        stdin, stdout = _ends(self._diff)
+            self._diffs[paths] = _start(self.repo, "diff-tree", *options, "--", *paths)
+        stdin, stdout = _ends(self._diffs[paths])
         end = f"-{uuid.uuid4().hex}\n".encode()  # what is no object id is echoed: the end of the answer
         stdin.write(f"{old} {new}\n".encode() + end)
         stdin.flush()
@@ -222,9 +228,9 @@ def _commit(oid: str, data: bytes) -> Commit | None:
     return Commit(oid, tree, tuple(parents), iso(at), message.decode("utf-8", "replace")) if tree else None
 
 
-def _changes(said: bytes) -> Iterator[Change]:
+def _changes(said: bytes) -> Iterator[tuple[Change, str]]:
     fields = said.partition(b"\n")[2].split(b"\0")
     for head, path in zip(fields[0::2], fields[1::2], strict=False):
         _, mode, _, blob, kind = head.decode().split(" ")
         gone = kind == "D"
-        yield Change(path.decode("utf-8", "surrogateescape"), mode, None if gone else blob, kind == "A")
+        yield Change(path.decode("utf-8", "surrogateescape"), mode, None if gone else blob, kind == "A"), kind

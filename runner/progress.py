@@ -1,13 +1,14 @@
 """Where one task stands, read from refs, records and commands. Nothing is written."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from runner import commands, gates, git
 from runner.agents import Settings, lease_seconds
-from runner.backlog import record_path
+from runner.backlog import backlog, candidates, record_path
 from runner.errors import UserError
 from runner.history import RECORD, UPDATES
 from runner.host import Site
@@ -62,6 +63,10 @@ class Eyes(Protocol):
         """What merging a ready stage would do, or None where nobody asks for it."""
         ...
 
+    def added(self, base: str, work: str) -> tuple[Task, ...]:
+        """The tasks whose files a task branch has and its base has not."""
+        ...
+
 
 class Afresh(NamedTuple):
     """Eyes that ask Git each time."""
@@ -81,7 +86,15 @@ class Afresh(NamedTuple):
         return unmoved_for(self.site.state, branch, head, self.site.clock())
 
     def change(self, head: str, entry: Entry, target: str, state: TaskState) -> Change | None:
-        return _change(self.site.repo, head, entry, target, state)
+        return change(head, entry, target, state, partial(git.changed, self.site.repo), self.holds)
+
+    def added(self, base: str, work: str) -> tuple[Task, ...]:
+        repo = self.site.repo
+        new = {path for path, kind in git.changed(repo, base, work).items() if kind == "A"}
+        there = {file.path: file for file in git.files(repo, work, "tasks")}
+        paths = [path for path in candidates(there) if path in new and there[path].mode.startswith("100")]
+        texts = git.blobs(repo, [there[path].blob for path in paths])
+        return backlog({path: texts[there[path].blob] for path in paths}).tasks
 
 
 def task_state(
@@ -251,17 +264,28 @@ def _findings(updates: tuple[Update, ...]) -> str:
     return notes[-1] if notes else ""
 
 
-def _change(repo: git.Repo, head: str, entry: Entry, target: str, state: TaskState) -> Change | None:
+def change(
+    head: str,
+    entry: Entry,
+    target: str,
+    state: TaskState,
+    changed: Callable[[str, str], Mapping[str, str]],
+    holds: Callable[[str, str], bool],
+) -> Change | None:
+    """What merging the stage at `head` into `target` would do; None before its gates have run.
+
+    `changed(old, new)` tells the paths that differ between two commits, `holds(new, old)` is `Eyes.holds`.
+    """
     if entry.gated is None:
         return None
     folder = state.task.folder
-    paths = gates.change(repo, head, target, entry.base)
-    since = set(git.changed(repo, entry.gated, head)) - gates.generated(folder)
-    fresh = set(git.changed(repo, state.work, head)) if state.work else set(paths)  # the rest a person has accepted
+    paths = tuple(sorted(set(changed(target, head)) & set(changed(entry.base, head))))  # as `gates.change`
+    since = set(changed(entry.gated, head)) - gates.generated(folder)
+    fresh = set(changed(state.work, head)) if state.work else set(paths)  # the rest a person has accepted
     new = [path for path in paths if path in fresh and not path.startswith(f"{folder}/")]
     return Change(
         paths=paths,
         new_tasks=tuple(path for path in new if gates.is_task_file(path)),
-        as_gated=not since and git.is_ancestor(repo, entry.gated, head),
-        base_inside=git.is_ancestor(repo, state.base, entry.gated),
+        as_gated=not since and holds(head, entry.gated),
+        base_inside=holds(entry.gated, state.base),
     )

@@ -1,4 +1,4 @@
-"""Looking at one task for the index: `runner.progress` says where it stands, this remembers what cannot change."""
+"""Looking at tasks by few processes: `runner.progress` says where each stands, this remembers what cannot change."""
 
 from collections import OrderedDict
 from typing import TypeVar
@@ -7,11 +7,13 @@ import msgspec
 
 from runner.commands import Command
 from runner.errors import UserError
+from runner.lineage import Lineage
 from runner.listing import UPDATES, Listing
 from runner.pipes import Pipes
-from runner.progress import Afresh, Kept
+from runner.progress import Afresh, Kept, change
 from runner.record import Entry, parse_record, parse_updates
 from runner.state import Change, TaskState
+from runner.task import Task
 
 REMEMBERED = 512  # branches and histories, each
 
@@ -21,12 +23,20 @@ T = TypeVar("T")
 class Sight:
     """`runner.progress.Eyes` over pipes and listings. `ground` is the listing of the commit `base`.
 
-    `acting` also sees what only matters to whoever acts; it shares the memory of the one it is `like`.
+    `acting` also sees what only matters to whoever acts; it shares the memory of the one it is `like`. `lineage` is
+    that of the branches which are looked at, where many are.
     """
 
-    def __init__(self, pipes: Pipes, acting: Afresh | None = None, like: "Sight | None" = None) -> None:
+    def __init__(
+        self,
+        pipes: Pipes,
+        acting: Afresh | None = None,
+        like: "Sight | None" = None,
+        lineage: Lineage | None = None,
+    ) -> None:
         self.pipes = pipes
         self.acting = acting
+        self.lineage = lineage
         self.base: str = like.base if like else ""
         self.ground: Listing = like.ground if like else Listing()
         self._over: OrderedDict[str, Listing] = like._over if like else OrderedDict()
@@ -80,7 +90,8 @@ class Sight:
 
     def holds(self, new: str, old: str) -> bool:
         """Whether the commit `new` has `old` in its history."""
-        return self.pipes.is_ancestor(old, new)
+        known = self.lineage.holds(new, old) if self.lineage else None
+        return self.pipes.is_ancestor(old, new) if known is None else known
 
     def unmoved(self, branch: str, head: str) -> float:
         """The index says what Git says, and for how long this host has seen a branch is not in Git."""
@@ -88,7 +99,12 @@ class Sight:
 
     def change(self, head: str, entry: Entry, target: str, state: TaskState) -> Change | None:
         """What a merge would do matters to whoever merges."""
-        return self.acting.change(head, entry, target, state) if self.acting else None
+        return change(head, entry, target, state, self.pipes.changed, self.holds) if self.acting else None
+
+    def added(self, base: str, work: str) -> tuple[Task, ...]:
+        """The tasks whose files a task branch has and its base has not."""
+        assert base == self.base  # whose listing the others are laid over
+        return self.listing(work).new_tasks(self.pipes)
 
 
 def _remember(memory: "OrderedDict[str, T]", key: str, value: T) -> None:

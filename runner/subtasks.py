@@ -4,56 +4,50 @@ They run in parallel, each ending in one proposal into the parent's task branch;
 are complete (docs/design.md, section 3).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from runner import backlog, git
 from runner.agents import Settings
 from runner.host import Site
 from runner.lifecycle import Stage, work_branch
-from runner.progress import Refs, task_state
+from runner.owners import by_task
+from runner.progress import Eyes, Refs, task_state
 from runner.state import TaskState
 from runner.task import Task
 
 Families = dict[str, tuple[TaskState, ...]]
 
 
-def families(
-    site: Site, refs: Refs, settings: Settings, parents: Iterable[TaskState]
-) -> dict[str, tuple[TaskState, ...]]:
+def families(site: Site, refs: Refs, settings: Settings, parents: Iterable[TaskState], eyes: Eyes) -> Families:
     """Parent's id → the states of its subtasks, for every task that is under way."""
+    own, none = by_task(refs), refs._replace(branches={}, ours={})
+
+    def state(task: Task, parent: str, work: str) -> TaskState:
+        here = own.get(task.id, none)._replace(base=work, base_name=work_branch(parent))
+        return task_state(site, here, settings, task, eyes=eyes)
+
     parents = tuple(parents)
-    taken = {state.task.id for state in parents}
-    found: dict[str, tuple[TaskState, ...]] = {}
+    taken = {parent.task.id for parent in parents}
+    found: Families = {}
     for parent in parents:
-        own = _states(site, refs, settings, parent, taken)
-        if own:
-            found[parent.task.id] = own
-            taken |= {state.task.id for state in own}
+        children = tuple(_children(parent, refs.base, taken, eyes, state))
+        if children:
+            found[parent.task.id] = children
+            taken |= {child.task.id for child in children}
     return found
 
 
-def _states(site: Site, refs: Refs, settings: Settings, parent: TaskState, taken: set[str]) -> tuple[TaskState, ...]:
-    if parent.work is None or parent.current is None or git.is_ancestor(site.repo, parent.work, refs.base):
-        return ()
-    here = refs._replace(base=parent.work, base_name=work_branch(parent.task.id))
-    states = []
-    for task in _new_tasks(site.repo, refs.base, parent.work):
+def _children(
+    parent: TaskState, base: str, taken: set[str], eyes: Eyes, state: Callable[[Task, str, str], TaskState]
+) -> Iterator[TaskState]:
+    if parent.work is None or parent.current is None or eyes.holds(base, parent.work):
+        return
+    for task in eyes.added(base, parent.work):
         if _is_child(task, parent):
-            state = task_state(site, here, settings, task)
-            clash = f"duplicate id: {task.path} on {here.base_name}" if task.id in taken else None
-            states.append(msgspec.structs.replace(state, trouble=clash) if clash else state)
-    return tuple(states)
-
-
-def _new_tasks(repo: git.Repo, base: str, work: str) -> tuple[Task, ...]:
-    """The tasks that a task branch has and base has not, read apart: one may bear the id of another on base."""
-    added = {path for path, kind in git.changed(repo, base, work).items() if kind == "A"}
-    there = {file.path: file.blob for file in git.files(repo, work, "tasks")}
-    paths = [path for path in backlog.candidates(there) if path in added]
-    texts = git.blobs(repo, [there[path] for path in paths])
-    return backlog.backlog({path: texts[there[path]] for path in paths}).tasks
+            child = state(task, parent.task.id, parent.work)
+            clash = f"duplicate id: {task.path} on {child.base_name}" if task.id in taken else None
+            yield msgspec.structs.replace(child, trouble=clash) if clash else child
 
 
 def _is_child(task: Task, parent: TaskState) -> bool:

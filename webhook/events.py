@@ -14,7 +14,7 @@ import msgspec
 
 from runner.lifecycle import SLUG
 from runner.listing import stem
-from webhook.families import owner
+from runner.owners import owner
 
 LIMIT = 25 << 20
 """Bytes of a payload: https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap."""

@@ -17,9 +17,10 @@ from runner.backlog import Problem
 from runner.commands import standing
 from runner.errors import UserError
 from runner.host import Site
-from runner.lifecycle import SLUG, parse_stage_branch, work_branch
+from runner.lifecycle import SLUG, work_branch
 from runner.listing import stem
 from runner.observe import ISSUE, removed
+from runner.owners import COMMANDS
 from runner.pipes import iso
 from runner.progress import Refs, task_state
 from runner.record import Record
@@ -29,9 +30,6 @@ from runner.subtasks import waiting
 from runner.task import Task
 from webhook import landings
 from webhook.rows import Dates, Family
-
-COMMANDS = "commands/tasks/"
-TRAJECTORIES = "trajectories/"
 
 
 class Ground(NamedTuple):
@@ -52,34 +50,6 @@ class Ground(NamedTuple):
     def works(self, slug: str) -> str | None:
         """The head of the task's branch."""
         return self.refs.branches.get(work_branch(slug))
-
-
-def owner(name: str) -> str | None:
-    """The task to which a ref belongs: `heads/…` a branch, else a name below `refs/pullwright/`."""
-    branch = name.removeprefix("heads/")
-    if branch != name:
-        stage = parse_stage_branch(branch)
-        if stage is not None:
-            return stage.task
-        slug = branch.removeprefix("work/")
-    elif name.startswith(TRAJECTORIES):
-        slug = name.split("/")[1]
-    else:
-        slug = name.removeprefix(COMMANDS)
-    return slug if slug not in (branch, name) and SLUG.fullmatch(slug) else None
-
-
-def by_task(refs: Refs) -> dict[str, Refs]:
-    """The refs, apart for each task."""
-    branches: dict[str, dict[str, str]] = defaultdict(dict)
-    ours: dict[str, dict[str, str]] = defaultdict(dict)
-    for branch, oid in refs.branches.items():
-        if slug := owner(f"heads/{branch}"):
-            branches[slug][branch] = oid
-    for name, oid in refs.ours.items():
-        if slug := owner(name):
-            ours[slug][name] = oid
-    return {slug: refs._replace(branches=branches[slug], ours=ours[slug]) for slug in {*branches, *ours}}
 
 
 def on_disk(workspaces: Path) -> dict[str, tuple[str, ...]]:
@@ -145,7 +115,7 @@ def _state(ground: Ground, refs: Refs, task: Task) -> TaskState:
 
 def _removed(ground: Ground, refs: Refs) -> list[TaskState]:
     try:
-        return removed(ground.site.repo, refs, set())
+        return removed(ground.sight, refs, set())
     except UserError:
         return []
 
