@@ -228,6 +228,29 @@ def comment(id: str, text: str) -> None:
     click.echo(say(Path.cwd(), id, "comment", text=text))
 
 
+@cli.command()
+@click.argument("id", required=False)
+@click.option("--continue", "last", is_flag=True, help="Take up the talk in which something was said last.")
+@click.option("--agent", metavar="NAME", help="Who shall answer in a new talk.")
+@click.option("--list", "listed", is_flag=True, help="List all talks.")
+@json_option
+def chat(id: str | None, last: bool, agent: str | None, listed: bool, as_json: bool) -> int:
+    """Talk with an agent: about the task ID, in the talk ID, or freely.
+
+    On a terminal: /help lists what there is to say. In a pipe standard input is one message or one such command, and
+    its answer is printed; without any input, what was said so far.
+    """
+    if id is not None and last:
+        raise click.UsageError("name a talk or say --continue")
+    from pullwright.chat import chat as talk
+    from pullwright.chat import talks
+
+    if listed:
+        talks(Path.cwd(), as_json)
+        return 0
+    return talk(Path.cwd(), id, last=last, agent=agent, as_json=as_json)
+
+
 @cli.command("set-status")
 @click.argument("id")
 @click.argument("stage")
