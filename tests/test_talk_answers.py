@@ -1,17 +1,19 @@
 """Answers: with what matters, after looking, over each protocol, streamed, stopped, once."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 from answer_parts import MODELS, NATIVE, WEAK, agent, answered, ask, calls, desk_at
-from repositories import add_task, bare_hub, commit, project, settings
+from repositories import add_task, bare_hub, commit, git, project, settings
 from wire import ScriptedOllama
 from wire.ollama import chunk, error, last, says, stream
 from wire.server import Answer
 
 from runner.errors import UserError
 from runner.talk import discussions
+from runner.talk.answering import Hears, answer
 
 FREE = "0f0e7f2e-6f2b-4a43-9a0a-0c3f2b1d4e5f"
 
@@ -98,6 +100,23 @@ def test_a_server_without_tool_calls_is_asked_in_another_way(tmp_path: Path, per
         assert answered(desk, FREE, ask(desk.site, FREE, "Well?"))[0].text == "Yes."
 
 
+def test_a_prompt_that_was_too_long_is_made_shorter_and_an_answer_that_was_cut_says_so(
+    tmp_path: Path, person: Path
+) -> None:
+    long = error(400, "the prompt is longer than the context length currently available to the model")
+    cut = stream(chunk("It is so because"), last(reason="length"))
+    with ScriptedOllama([calls("view", path="greeting.txt"), long, cut], models=MODELS) as server:
+        folder = home(tmp_path, server.url, context=16384)
+        add_task(folder, "long", description="word " * 9000)
+        git(folder, "push", "-q", "origin", "main")
+        desk = desk_at(folder)
+        made, _ = answered(desk, "long", ask(desk.site, "long", "Why?"))
+        first, *_, shortened = [sum(len(m["content"]) for m in chat["messages"]) for chat in server.chats]
+    assert made.text == "It is so because"
+    assert "window of 9830 tokens" in made.cut and "ended at the" in made.cut
+    assert shortened < 0.7 * first
+
+
 def test_what_cannot_be_read_is_told_a_few_times_and_then_a_person_hears_of_it(tmp_path: Path, person: Path) -> None:
     bad = '{"name": "view", "arguments": {"paths": 3}}'
     with ScriptedOllama([says(bad), says("Yes.")] + [says(bad)] * 9, models=MODELS) as server:
@@ -128,10 +147,6 @@ def test_a_stopped_answer_keeps_what_was_said_and_closes_the_connection(tmp_path
             if "word20" in text:
                 stop[0].set()  # type: ignore[attr-defined]
 
-        import threading
-
-        from runner.talk.answering import Hears, answer
-
         stop.append(threading.Event())
         made = answer(desk, FREE, question.id, Hears(hear, lambda look: None, stop[0]))  # type: ignore[arg-type]
     assert made is not None and made.cancelled
@@ -139,10 +154,6 @@ def test_a_stopped_answer_keeps_what_was_said_and_closes_the_connection(tmp_path
 
 
 def test_a_model_that_says_nothing_is_stopped_at_once(tmp_path: Path, person: Path) -> None:
-    import threading
-
-    from runner.talk.answering import Hears, answer
-
     with ScriptedOllama([Answer((), pause=30.0)], models=MODELS) as server:
         desk = desk_at(home(tmp_path, server.url))
         question = ask(desk.site, FREE, "Well?")
@@ -179,8 +190,6 @@ def test_secrets_reach_neither_the_model_nor_those_who_follow(
     ) as server:
         folder = home(tmp_path, server.url)
         commit(folder, "A leak", {"leak.txt": f"token={secret}\n", "AGENTS.md": f"Use {secret}.\n"})
-        from repositories import git
-
         git(folder, "push", "-q", "origin", "main")
         desk = desk_at(folder)
         made, heard = answered(desk, FREE, ask(desk.site, FREE, f"Is it {secret}?"))

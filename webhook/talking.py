@@ -8,11 +8,12 @@ import msgspec
 from runner import commands, wiring
 from runner.errors import UserError
 from runner.host import Site, lock, timestamp
-from runner.observe import away
+from runner.observe import away, read_settings
 from runner.talk import discussions, drafting, messages, telling
 from runner.talk.desk import Desk
 from runner.talk.messages import About, Created, Discussion, Message
-from webhook.index import Index
+from webhook import store
+from webhook.index import BASE, Index
 from webhook.keeper import Keeper
 from webhook.replies import Replies
 from webhook.talk_shapes import Draft, NewDiscussion, NewMessage
@@ -139,9 +140,15 @@ class Talks:
 
 
 def desk(site: Site, keeper: Keeper) -> Desk:
-    """What answering needs, as things stand. Raises `UserError`."""
-    settings, base = keeper.ask(lambda index, refs: (index.settings(), refs.base))
-    return wiring.desk(site, settings, base)
+    """What answering needs, as the index was when it was last brought forward. Raises `UserError`."""
+    conn = store.connect(keeper.options.index, readonly=True)
+    try:
+        base = store.refs(conn).get(BASE)
+    finally:
+        conn.close()
+    if base is None:
+        raise UserError("the hub was not looked at yet", "try it again")
+    return wiring.desk(site, read_settings(site.repo, base), base)
 
 
 def _named(index: Index, asked: NewDiscussion) -> tuple[str | None, str, str | None]:

@@ -3,11 +3,6 @@
 Nothing here can change the repository: the agent's tools read, and what it says is text.
 """
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future, TimeoutError
-from typing import NamedTuple, TypeVar
-
 import msgspec
 
 from runner import git
@@ -16,18 +11,19 @@ from runner.commands import AGENTS
 from runner.errors import UserError
 from runner.host import lock, timestamp
 from runner.models import Message as Turn
-from runner.models import Model, ModelError, Reply, Request, ToolCall, ToolSpec
+from runner.models import Reply, Request, ToolCall, ToolSpec
 from runner.observe import OURS, away
 from runner.progress import Refs
-from runner.protocols import PROTOCOLS, Act, Malformed, NeedBody, choose
+from runner.protocols import PROTOCOLS, Act, Malformed, NeedBody
 from runner.protocols.preflight import memory_of
 from runner.talk import context, discussions, looking, matter, showing
+from runner.talk.asking import Asker, Cancelled, Hears, Overflow
 from runner.talk.desk import Desk, answerer, prompt
 from runner.talk.messages import Discussion, Look, Message, answer_id, before, unanswered, within
 from runner.tools import observation_cap
-from runner.window import Window, compact
+from runner.window import compact
 
-T = TypeVar("T")
+__all__ = ["Cancelled", "Hears", "answer"]
 
 SMALL, FEW = 4096, 2
 """Below so many tokens of window only the first tools are offered: all of them would leave no room for the matter."""
@@ -35,11 +31,7 @@ LOOKS = 8
 """How often an agent may look before it has to say something."""
 TROUBLES = 3
 """Replies that cannot be read, after which the person is told."""
-SHRINK = 0.6
-SHRINKS = 2
 CALM = 0.2
-CHANGES_PROTOCOL = ("no-tools", "tool-syntax", "grammar")
-LADDER = ("native", "json", "text")
 
 ANSWER = ToolSpec(
     showing.ANSWER,
@@ -53,23 +45,6 @@ ANSWER = ToolSpec(
 )
 BODY = "Write your whole answer to the person, in Markdown, in exactly ONE ```` block and nothing else."
 NOW = "You have looked enough. Answer the person now, with what you know."
-
-
-class Cancelled(Exception):
-    """A person stopped the answer."""
-
-
-class Hears(NamedTuple):
-    """Who follows an answer: `text` hears all of it so far whenever it grows or changes, `look` each thing looked at.
-
-    When `cancelled` is set the model is stopped, and what was said until then is the answer. `agent` hears who it is
-    that answers. An exception out of any of them ends it with nothing stored.
-    """
-
-    text: Callable[[str], None]
-    look: Callable[[Look], None]
-    cancelled: threading.Event
-    agent: Callable[[str], None] = lambda name: None
 
 
 def answer(desk: Desk, id: str, question: str, hears: Hears) -> Message | None:
@@ -99,15 +74,13 @@ class _Answer:
         self.earlier = before(found.messages, asked.id)
         self.agent = self._agent()
         hears.agent(self.agent.name)
-        self.model: Model = desk.model(self.agent, "talk")
-        self.protocol, self.window, self.shrinks = "native", Window(self.agent.context, self.agent.max_output), 0
+        turn = sum(1 + len(message.read) for message in self.earlier if message.role == "agent")
+        self.asker = Asker(self.agent, desk.model(self.agent, "talk"), hears, desk.redactor, turn)
         self.messages: list[Turn] = []
         self.front = 0
-        self.cut = self.shown = ""
+        self.cut = ""
         self.looks: list[Look] = []
         self.troubles = 0
-        self.replies: list[Reply] = []
-        self.turn = sum(1 + len(message.read) for message in self.earlier if message.role == "agent")
 
     def made(self) -> Message:
         """The message that answers. Raises `UserError`."""
@@ -115,8 +88,8 @@ class _Answer:
         try:
             text = self._converse()
         except Cancelled:
-            text, cancelled = self.shown, True
-        used = self.replies
+            text, cancelled = self.asker.shown, True
+        used = self.asker.replies
         return Message(
             id=answer_id(self.asked.id),
             at=timestamp(self.desk.now()),
@@ -141,32 +114,25 @@ class _Answer:
 
     def _converse(self) -> str:
         """Ask, look, ask again, until there is an answer."""
-        self._load()
+        self.asker.load(memory_of(self.desk.site.state))
         self._begin()
         while True:
-            said = self._step()
+            try:
+                said = self._step()
+            except Overflow:
+                self._begin()
+                continue
             if said is not None:
                 if not said.strip():
                     raise UserError(f"{self.agent.name} gave an empty answer", "ask again, or ask another agent")
                 return said
-
-    def _load(self) -> None:
-        try:
-            found = self._waited(self.model.load)
-        except ModelError as error:
-            raise self._unable(error) from error
-        self.window = Window(min(self.agent.context, found.context), self.agent.max_output)
-        self.protocol = choose(self.agent.protocol, found, self.model.name)
-        if self.agent.protocol == "auto" and self.protocol == "native":  # as stages found out; nobody probes here
-            known = memory_of(self.desk.site.state).recall(self.model.identity())
-            self.protocol = known or self.protocol
 
     def _begin(self) -> None:
         """The opening for the window as it is known now; what was looked at before is forgotten."""
         task = self.about.task
         about = f"the task {task}" if task else "this repository"
         system = prompt(self.desk, "talk", {"agent": self.agent.name, "about": about})
-        made = context.opening(system, self.matter.matter, self.earlier, self.asked, self.window, self._extra)
+        made = context.opening(system, self.matter.matter, self.earlier, self.asked, self.asker.window, self._extra)
         clean = self.desk.redactor.clean
         self.messages = [msgspec.structs.replace(turn, text=clean(turn.text)) for turn in made.turns]
         self.front, self.cut = len(self.messages), made.cut
@@ -175,8 +141,8 @@ class _Answer:
         """One reply of the model: the answer, or None after something was looked at or could not be read."""
         self._make_room()
         last = len(self.looks) >= LOOKS or self.troubles >= TROUBLES
-        reply = self._send(lambda: self._request(last), self._words)
-        read = PROTOCOLS[self.protocol].read(reply, self._allowed(last))
+        reply = self.asker.send(lambda: self._request(last), self._words)
+        read = PROTOCOLS[self.asker.protocol].read(reply, self._allowed(last))
         if isinstance(read, NeedBody):
             return self._body(read)
         if isinstance(read, Malformed):
@@ -188,15 +154,15 @@ class _Answer:
 
     def _allowed(self, last: bool) -> tuple[ToolSpec, ...]:
         """Native calls need no tool for saying something: a reply without a call is the answer."""
-        own = () if self.protocol == "native" else (ANSWER,)
+        own = () if self.asker.protocol == "native" else (ANSWER,)
         return own if last else (*self._looks, *own)
 
     def _request(self, last: bool) -> Request:
         turns = (*self.messages, Turn("user", NOW)) if last else tuple(self.messages)
-        tools = self._allowed(last) if self.protocol == "native" else (*self._looks, ANSWER)
-        only = (ANSWER.name,) if last and self.protocol != "native" else ()
-        asked: Request = PROTOCOLS[self.protocol].request(
-            turns, tools, max_tokens=self.window.output, temperature=CALM, turn=self._next, only=only
+        tools = self._allowed(last) if self.asker.protocol == "native" else (*self._looks, ANSWER)
+        only = (ANSWER.name,) if last and self.asker.protocol != "native" else ()
+        asked: Request = PROTOCOLS[self.asker.protocol].request(
+            turns, tools, max_tokens=self.asker.window.output, temperature=CALM, turn=self.asker.turn, only=only
         )
         return asked
 
@@ -204,10 +170,10 @@ class _Answer:
         """The text of an answer whose call came as JSON. Whatever form it has, it is the answer."""
         named = ToolCall(need.call.name, {**need.call.arguments, "path": "answer.md"}, need.call.id)
         need = msgspec.structs.replace(need, call=named, instruction=BODY)
-        reply = self._send(
-            lambda: PROTOCOLS[self.protocol].body_request(
+        reply = self.asker.send(
+            lambda: PROTOCOLS[self.asker.protocol].body_request(
                 tuple(self.messages), (*self._looks, ANSWER), need,
-                max_tokens=self.window.output, temperature=CALM, turn=self._next,
+                max_tokens=self.asker.window.output, temperature=CALM, turn=self.asker.turn,
             ),
             showing.body,
         )  # fmt: skip
@@ -234,7 +200,7 @@ class _Answer:
         self.hears.look(seen)
         found = self.matter
         place = looking.View(
-            self.desk.site, found.head, found.base, self.about.id, observation_cap(self.window.context),
+            self.desk.site, found.head, found.base, self.about.id, observation_cap(self.asker.window.context),
             self.desk.redactor,
         )  # fmt: skip
         said = looking.run(place, call.name, call.arguments)
@@ -243,94 +209,26 @@ class _Answer:
             Turn("tool", said, answers=call.id, tool=call.name),
         ]
 
-    # --- the model -------------------------------------------------------------------------------------------------
-
-    def _send(self, make: Callable[[], Request], words: Callable[[str], str]) -> Reply:
-        """Put a request, changing what can be changed about one that fails. Raises `UserError`."""
-        while True:
-            try:
-                reply = self._reply(make(), words)
-            except ModelError as error:
-                if not self._changed(error):
-                    raise self._unable(error) from error
-                continue
-            self.replies.append(reply)
-            return reply
-
-    def _changed(self, error: ModelError) -> bool:
-        step = LADDER.index(self.protocol)
-        if error.kind in CHANGES_PROTOCOL and step + 1 < len(LADDER):
-            self.protocol = LADDER[step + 1]
-            return True
-        if error.kind == "overflow" and self.shrinks < SHRINKS:
-            self.shrinks += 1
-            self.window = msgspec.structs.replace(self.window, context=int(self.window.context * SHRINK))
-            self._begin()
-            return True
-        return False
-
-    def _reply(self, request: Request, words: Callable[[str], str]) -> Reply:
-        so_far = ""
-
-        def hear(piece: str) -> None:
-            nonlocal so_far
-            if self.hears.cancelled.is_set():
-                raise Cancelled  # closes the connection, upon which the server stops
-            so_far += piece
-            self._show(words(so_far))
-
-        return self._waited(lambda: self.model.reply(request, hear))
-
-    def _waited(self, ask: Callable[[], T]) -> T:
-        """What `ask` answers; a person who stops it does not wait until a silent server says something."""
-        answer: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                answer.set_result(ask())
-            except BaseException as error:
-                answer.set_exception(error)
-
-        threading.Thread(target=run, name="asking", daemon=True).start()
-        while True:
-            if self.hears.cancelled.is_set():
-                raise Cancelled
-            try:
-                return answer.result(timeout=0.1)
-            except TimeoutError:
-                if answer.done():
-                    raise
-
-    def _show(self, text: str) -> None:
-        """Let those who follow see whole words, without secrets."""
-        clean = self.desk.redactor.clean(showing.settled(text))
-        if clean and clean != self.shown:
-            self.shown = clean
-            self.hears.text(clean)
-
     def _words(self, text: str) -> str:
         return showing.words(text, self._names)
 
     def _note_length(self, reply: Reply) -> None:
         if reply.finish == "length":
-            said = f"The answer ended at the {self.window.output} tokens that one reply of {self.agent.name} may have."
+            most = self.asker.window.output
+            said = f"The answer ended at the {most} tokens that one reply of {self.agent.name} may have."
             self.cut = f"{self.cut} {said}".strip()
-
-    def _unable(self, error: ModelError) -> UserError:
-        what = f"{self.agent.name} could not answer: {error}"
-        return UserError(what, "ask again when its endpoint answers, or ask another agent")
 
     def _make_room(self) -> None:
         """Observations that are too many for the window are shortened, the oldest first."""
-        if context.fits(self.messages, self.window, self._extra):
+        if context.fits(self.messages, self.asker.window, self._extra):
             return
         front = tuple(self.messages[: self.front])
-        shorter = compact(self.messages[self.front :], front, self.window, self._extra)
+        shorter = compact(self.messages[self.front :], front, self.asker.window, self._extra)
         self.messages = list(shorter or front)
 
     @property
     def _looks(self) -> tuple[ToolSpec, ...]:
-        return looking.SPECS if self.window.context >= SMALL else looking.SPECS[:FEW]
+        return looking.SPECS if self.asker.window.context >= SMALL else looking.SPECS[:FEW]
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -340,10 +238,6 @@ class _Answer:
     def _extra(self) -> int:
         """Characters that the tools cost."""
         return sum(len(str(msgspec.to_builtins(spec))) for spec in (*self._looks, ANSWER))
-
-    @property
-    def _next(self) -> int:
-        return self.turn + len(self.replies)
 
 
 def _agent_refs(desk: Desk) -> dict[str, str]:
