@@ -234,10 +234,8 @@ def jobs_of(index: Index, refs: Refs, running: set[str], may: Callable[[Job], bo
         state = index.state(refs, slug, Afresh(index.site)) if slug not in running else None
         if state is None or state.current is None:
             continue
-        job, action = (
-            Job(slug, str(state.current), index.version(refs, slug)),
-            decide(state, settings, Crew(busy, away)),
-        )
+        job = Job(slug, str(state.current), index.version(refs, slug))
+        action = decide(state, settings, Crew(busy, away))
         if is_work(action) and may(job):
             if isinstance(action, Claim):
                 busy[action.agent.name] = busy.get(action.agent.name, 0) + 1
