@@ -164,6 +164,23 @@ def test_a_thread_that_takes_nothing_holds_nobody_up(office: Office) -> None:
     assert len(mirrored(office)) == 1
 
 
+def test_of_two_hosts_that_say_the_same_at_once_one_is_heard(office: Office) -> None:
+    resting(office)
+    said = [("a-message", "**Pat** says:"), ("another", "**Pat** says:")]
+    first, second = office.host().forge, office.host().forge
+
+    def both(number: int, phase: str, method: str, path: str) -> None:
+        if (phase, method) == ("before", "POST") and path.endswith("/comments"):
+            office.fake.on_request = lambda *_: None
+            second.converse("issue-1", said)
+
+    office.fake.on_request = both
+    first.converse("issue-1", said)
+    gone = [each for each in office.fake.seen if each.method == "DELETE" and "comments" in each.path]
+    assert len(gone) == 2
+    assert [note.split()[2] for note in mirrored(office)] == ["a-message", "another"]
+
+
 @pytest.mark.parametrize("kind", ["lost", "cut"])
 def test_one_comment_whatever_happens_on_the_way(office: Office, kind: str) -> None:
     resting(office)

@@ -5,7 +5,7 @@ next one.
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -61,12 +61,25 @@ class Show:
 
     def thread(self, number: int, said: Sequence[tuple[str, str]]) -> None:
         """A comment for each key, in this order; those that are there are left alone."""
-        comments = self.client.pages(f"{self.path}/issues/{number}/comments")
-        there = {found[0] for each in comments if self._is_ours(each) and (found := _SAID.match(each["body"]))}
-        for key, text in said:
-            marker = f"{MARKER}{SAID}{key} -->"
-            if marker not in there:
-                self._comment(number, f"{SAID}{key}", f"{marker}\n{text}")
+        there = {marker for marker, _ in self._said(number)}
+        missing = [(key, text) for key, text in said if f"{MARKER}{SAID}{key} -->" not in there]
+        for key, text in missing:
+            self._comment(number, f"{SAID}{key}", f"{MARKER}{SAID}{key} -->\n{text}")
+        if missing:
+            self._once_each(number)
+
+    def _once_each(self, number: int) -> None:
+        """Two hosts may have said the same at the same moment: the first comment stays, whoever was later sees both."""
+        first: dict[str, int] = {}
+        for marker, comment in self._said(number):
+            if first.setdefault(marker, comment["id"]) != comment["id"]:
+                self._repeatable("DELETE", f"{self.path}/issues/comments/{comment['id']}", None)
+
+    def _said(self, number: int) -> Iterator[tuple[str, Any]]:
+        """Our comments that tell what was said elsewhere, oldest first, each with its marker."""
+        for each in self.client.pages(f"{self.path}/issues/{number}/comments"):
+            if self._is_ours(each) and (found := _SAID.match(each["body"])):
+                yield found[0], each
 
     def settle(self) -> None:
         """Write the notes that were held back, when they may be written."""

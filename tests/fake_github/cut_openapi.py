@@ -33,6 +33,7 @@ GET /repos/{owner}/{repo}/issues/{issue_number}/events
 GET /repos/{owner}/{repo}/issues/{issue_number}/comments
 POST /repos/{owner}/{repo}/issues/{issue_number}/comments
 PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}
+DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}
 GET /repos/{owner}/{repo}/issues/{issue_number}/labels
 POST /repos/{owner}/{repo}/issues/{issue_number}/labels
 DELETE /repos/{owner}/{repo}/issues/{issue_number}/labels/{name}

@@ -44,6 +44,7 @@ def routes() -> dict[str, Route]:
         f"GET {issue}/comments": _comments,
         f"POST {issue}/comments": _post_comment,
         f"PATCH {here}/issues/comments/{{comment_id}}": _patch_comment,
+        f"DELETE {here}/issues/comments/{{comment_id}}": _delete_comment,
         f"GET {issue}/labels": lambda w, s, a: (200, [s.label(n) for n in w.issue(a.number("issue_number")).labels]),
         f"POST {issue}/labels": _post_labels,
         f"DELETE {issue}/labels/{{name}}": _delete_label,
@@ -127,6 +128,11 @@ def _post_comment(world: World, shapes: Shapes, asked: Asked) -> Answer:
 
 def _patch_comment(world: World, shapes: Shapes, asked: Asked) -> Answer:
     return 200, shapes.comment(world.edit_comment(asked.token.user, asked.number("comment_id"), asked.body["body"]))
+
+
+def _delete_comment(world: World, shapes: Shapes, asked: Asked) -> Answer:
+    world.delete_comment(asked.token.user, asked.number("comment_id"))
+    return 204, None
 
 
 def _post_labels(world: World, shapes: Shapes, asked: Asked) -> Answer:

@@ -266,6 +266,15 @@ class World:
         found.body, found.updated = body, self.now()
         return found
 
+    def delete_comment(self, user: User, id: int) -> None:
+        found = self.comments.get(id)
+        if found is None:
+            raise Refusal(404, "Not Found")
+        if found.user is not user and not user.may("admin"):
+            raise Refusal(403, "Must have admin rights to Repository.")
+        del self.comments[id]
+        self.fire("issue_comment", action="deleted", issue=self.issues[found.number], comment=found, sender=user)
+
     def _mention(self, text: str) -> None:
         """Who is notified: names outside of code."""
         plain = re.sub(r"(?ms)^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1|\Z)|`[^`\n]*`|<!--.*?-->", "", text)
