@@ -8,7 +8,20 @@ import time
 from functools import cache
 from typing import NamedTuple
 
-from runner.sandbox import Command, Mount, Result, demotion, flags, interpreter, kernel, launcher, mounts, probe
+from runner.sandbox import (
+    Command,
+    Ending,
+    Mount,
+    Result,
+    cgroup,
+    demotion,
+    flags,
+    interpreter,
+    kernel,
+    launcher,
+    mounts,
+    probe,
+)
 from runner.sandbox.descriptors import Descriptors
 from runner.sandbox.egress import Egress
 from runner.sandbox.status import Status
@@ -21,11 +34,12 @@ _FREE_FLOOR = 512 << 20
 
 
 class _Started(NamedTuple):
-    """A running bwrap: its process, what it says of itself, and the job to supervise."""
+    """A running bwrap: its process, what it says of itself, the job to supervise, and its cgroup if it has one."""
 
     process: "subprocess.Popen[bytes]"
     status: Status
     job: Job
+    leaf: cgroup.Leaf | None
 
 
 class Bubblewrap:
@@ -53,15 +67,24 @@ class Bubblewrap:
             return
         self._version = probe.version(self._bwrap)
         self._filter = probe.filter_program(os.uname().machine)
-        self._demotion = _demotion()
+        self._demotion, self._cgroup = _demotion(), cgroup.find()
+        if self._cgroup is not None:
+            cgroup.sweep(self._cgroup)
         trial = self._contain(_TRIAL)
+        if not trial.ok and self._cgroup:
+            self._cgroup = None
+            trial = self._contain(_TRIAL)
         if not trial.ok and self._demotion:
             self._demotion = None
             trial = self._contain(_TRIAL)
         if not trial.ok:
             raise probe.refusal(trial.text)
-        self.level = probe.level(self._version, as_root=os.geteuid() == 0 and self._demotion is None)
+        self.level = self._level()
         self._probed = True
+
+    def _level(self) -> str:
+        as_root = os.geteuid() == 0 and self._demotion is None
+        return probe.level(self._version, as_root=as_root, limited=self._cgroup is not None)
 
     def locate(self, mounts: tuple[Mount, ...], inside: str) -> str:
         """Commands see `inside` under its own name."""
@@ -85,12 +108,15 @@ class Bubblewrap:
                 return Result("failed", None, str(error).encode(), time.monotonic() - began)
             with started.process, started.status as status:
                 seen = supervise(started.job, command.stdin, command.limits, disk)
-        ending = "failed" if seen.ending == "exited" and status.exit is None else seen.ending
+            starved = started.leaf is not None and started.leaf.ran_out()
+        ending: Ending = seen.ending
+        if ending == "exited" and (starved or status.exit is None):
+            ending = "memory" if starved else "failed"
         seconds = time.monotonic() - began
         return Result(ending, status.exit if ending == "exited" else None, seen.output, seconds, seen.omitted)
 
     def _start(self, command: Command, cleaning: contextlib.ExitStack) -> _Started:
-        around = self._surroundings(command)
+        around, leaf = self._surroundings(command), self._leaf(command, cleaning)
         mounts, user = self._owned((*around.shown, *command.mounts), cleaning)
         with Descriptors() as open_:
             output, output_in = open_.pipe_from()
@@ -100,15 +126,25 @@ class Bubblewrap:
             fds = flags.Fds(open_.data(self._filter), status_in, files)
             words = flags.arguments(command, around, mounts, fds)
             arguments = open_.data(b"".join(os.fsencode(word) + b"\0" for word in words))
+            argv = [self._bwrap, "--args", str(arguments), "--", *flags.program(command, self._interpreter)]
+            passed = (arguments, fds.seccomp, fds.status, *files.values())
             process = launcher.start(
-                [self._bwrap, "--args", str(arguments), "--", *flags.program(command, self._interpreter)],
+                leaf.into(argv) if leaf else argv,
                 stdin=stdin,
                 output=output_in,
-                fds=(arguments, fds.seccomp, fds.status, *files.values()),
+                fds=(*passed, leaf.entry) if leaf else passed,
                 user=user,
             )
         said = Status(status)
-        return _Started(process, said, Job(process.pid, output, stdin_out, lambda: said.end(process)))
+        return _Started(process, said, Job(process.pid, output, stdin_out, lambda: said.end(process)), leaf)
+
+    def _leaf(self, command: Command, cleaning: contextlib.ExitStack) -> cgroup.Leaf | None:
+        """A cgroup of the command's own, where we have a part of the tree. Raises `OSError`."""
+        if self._cgroup is None:
+            return None
+        leaf = cgroup.Leaf(self._cgroup, cgroup.settings(command.limits))
+        cleaning.callback(leaf.close)
+        return leaf
 
     def _owned(self, mounts: tuple[Mount, ...], cleaning: contextlib.ExitStack) -> tuple[tuple[Mount, ...], int | None]:
         """The mounts as another user sees them, and that user; as they are where we are no root or cannot do it."""
@@ -119,7 +155,7 @@ class Bubblewrap:
         except OSError as error:
             if not kernel.is_unsupported(error):
                 raise
-            self.level = probe.level(self._version, as_root=True)
+            self.level = probe.level(self._version, as_root=True, limited=self._cgroup is not None)
             return mounts, None
         cleaning.callback(staged.close)
         return staged.mounts, demotion.UID

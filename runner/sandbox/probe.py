@@ -91,7 +91,10 @@ def refusal(said: str) -> UserError:
     return UserError(f"commands cannot be contained; bwrap says: {said}", _ON_PURPOSE)
 
 
-def level(version: str, *, as_root: bool) -> str:
-    """One line that says what is in force."""
-    walls = f"bubblewrap {version}: own namespaces, system calls filtered, memory and disk watched"
-    return f"{walls}, as host root (the process count is watched, not limited)" if as_root else walls
+def level(version: str, *, as_root: bool, limited: bool) -> str:
+    """One line that says what is in force; `limited`: commands have cgroups of their own."""
+    bounds = "memory and processes limited by cgroups, disk watched" if limited else "memory and disk watched"
+    walls = f"bubblewrap {version}: own namespaces, system calls filtered, {bounds}"
+    if not as_root:
+        return walls
+    return f"{walls}, as host root" + ("" if limited else " (the process count is watched, not limited)")
