@@ -84,10 +84,12 @@ def test_a_task_has_one_discussion_whoever_begins_it(site: Site, hub: tuple[Path
     assert (again.about.title, texts(again)) == ("Say goodbye", ["hello"])
 
 
-def test_saying_it_twice_is_saying_it_once(site: Site) -> None:
+def test_saying_it_twice_is_saying_it_once(site: Site, hub: tuple[Path, Path]) -> None:
     first = say(site, "greet", says("hello", id=new_id()))
+    tip = git(hub[0], "rev-parse", ref_of("greet"))
     assert say(site, "greet", says("something else", id=first.id)) == first
     assert texts(read(site, "greet")) == ["hello"]
+    assert git(hub[0], "rev-parse", ref_of("greet")) == tip
 
 
 def _speak(folder: str, name: str) -> None:

@@ -1,6 +1,5 @@
 """What answering needs of the outside world, and who answers."""
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,9 +45,3 @@ def prompt(desk: Desk, role: Role, fields: dict[str, str]) -> str:
     own = git.read(desk.site.repo, desk.base, path)
     template = own.decode("utf-8", "replace") if own else prompting.packaged(role)
     return prompting.fill(template, fields, path if own else f"{role}.md")
-
-
-def person() -> str:
-    """Who speaks, where nobody said: the person's name in Git, or their login."""
-    found = git.execute(None, "config", "user.name", network=True).stdout.decode("utf-8", "replace").strip()
-    return found or os.environ.get("USER", "") or "somebody"
