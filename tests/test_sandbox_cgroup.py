@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.sandbox import Limits, cgroup, probe
+from runner.sandbox import Limits, cgroup, demotion, probe
 
 MOUNTS = """\
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -85,11 +85,14 @@ def tree() -> Iterator[Path]:
 LINE = "grep ^0:: /proc/self/cgroup; ls /proc/self/fd | wc -l; env; trap '' TERM; setsid sleep 90 & echo started; wait"
 
 
-def test_a_program_starts_in_its_leaf_with_nothing_of_ours_and_ends_with_it(tree: Path) -> None:
+@pytest.mark.parametrize("user", [None, demotion.UID], ids=["as-we-are", "as-another-user"])
+def test_a_program_starts_in_its_leaf_with_nothing_of_ours_and_ends_with_it(tree: Path, user: int | None) -> None:
     leaf = cgroup.Leaf(tree, {})
     words, quiet = leaf.into(["/usr/bin/bash", "-c", LINE]), subprocess.DEVNULL
     env = {"LEAKED": "yes"}
-    process = subprocess.Popen(words, env=env, pass_fds=(leaf.entry,), stdin=quiet, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words, env=env, pass_fds=(leaf.entry,), stdin=quiet, stdout=subprocess.PIPE, text=True, user=user, cwd="/"
+    )
     try:
         assert process.stdout is not None
         said = list(iter(process.stdout.readline, "started\n"))
