@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from many_tasks import crowded
 from repositories import add_task, project, pullwright
 from repositories import settings as agents_yaml
 from service.histories import World
@@ -18,7 +19,7 @@ from service.moves import MOVES, play
 from runner import git
 from runner.errors import UserError
 from runner.host import Site, site_at
-from runner.lifecycle import Stage, stage_branch, work_branch
+from runner.lifecycle import Stage
 from runner.lineage import Lineage
 from runner.observe import View, fetch_refs, look, observe
 from runner.progress import Afresh
@@ -90,36 +91,6 @@ def test_a_proposal_is_seen_with_what_it_would_change(tmp_path: Path, person: Pa
     assert opened is not None and opened.ref.stage is Stage.BUILD and opened.change is not None
     assert "greeting.txt" in opened.change.paths and opened.change.as_gated and opened.change.base_inside
     assert observe(site) == afresh(site)
-
-
-def crowded(folder: Path, number: int) -> Site:
-    """A hub with so many tasks of each kind: not begun, worked on, done in part, done, with a part of their own."""
-    world = World(folder)
-    for at in range(number):
-        for kind in ("new", "open", "half", "done", "split"):
-            slug = f"{kind}-{at}"
-            world.add(slug, stages=(Stage.DESIGN, Stage.BUILD))
-            world.command(slug, "comment", text="Hello.")
-            if kind != "new":
-                _go_on(world, slug, kind)
-    world.publish()
-    world.close()
-    return world.site(folder / "state")
-
-
-def _go_on(world: World, slug: str, kind: str) -> None:
-    design, build, work = stage_branch(slug, Stage.DESIGN, 1), stage_branch(slug, Stage.BUILD, 1), work_branch(slug)
-    world.claim(slug, Stage.DESIGN, 1, "gemma")
-    if kind == "split":
-        world.propose_subtask(design, slug, f"{slug}-part")
-    if kind != "open":
-        world.step(design, slug, Stage.DESIGN, "ready", "It is written.")
-        world.merge(design, work)
-    if kind in ("half", "done"):
-        world.claim(slug, Stage.BUILD, 1, "gemma")
-    if kind == "done":
-        world.step(build, slug, Stage.BUILD, "ready", "It is built.")
-        world.merge(build, "main")
 
 
 def test_fifty_tasks_cost_no_more_processes_than_five(tmp_path: Path) -> None:
