@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from answer_parts import MODELS, NATIVE, WEAK, agent, answered, ask, calls, desk_at
 from repositories import add_task, bare_hub, commit, git, project, settings
+from service.running import until
 from wire import ScriptedOllama
 from wire.ollama import chunk, error, last, says, stream
 from wire.server import Answer
@@ -154,13 +155,15 @@ def test_a_stopped_answer_keeps_what_was_said_and_closes_the_connection(tmp_path
 
 
 def test_a_model_that_says_nothing_is_stopped_at_once(tmp_path: Path, person: Path) -> None:
-    with ScriptedOllama([Answer((), pause=30.0)], models=MODELS) as server:
+    with ScriptedOllama([Answer((), pause=3600.0)], models=MODELS) as server:
         desk = desk_at(home(tmp_path, server.url))
         question = ask(desk.site, FREE, "Well?")
         stop = threading.Event()
-        threading.Timer(0.3, stop.set).start()
+        threading.Timer(0.5, stop.set).start()
         made = answer(desk, FREE, question.id, Hears(lambda text: None, lambda look: None, stop))
-    assert made is not None and (made.cancelled, made.text) == (True, "")
+        assert made is not None and (made.cancelled, made.text) == (True, "")
+        until(lambda: not any(thread.name == "asking" for thread in threading.enumerate()), "the line is open", 60)
+        assert len(server.chats) == 1, "and it is not asked again"
 
 
 def test_an_endpoint_that_is_down_is_told_with_what_to_do(tmp_path: Path, person: Path) -> None:

@@ -110,5 +110,5 @@ def test_a_task_comes_with_all_that_is_known_of_it(tmp_path: Path, person: Path)
         told = "\n".join(message["content"] for message in server.chats[0]["messages"])
     for known in ("Say goodbye", "- it says goodbye", "test, attempt 1: held, by scripted", "gate passed",
                   "held: agent failed",
-                  "## Files to touch", "+goodbye", "test-report.md", "finish"):  # fmt: skip
+                  "## Files to touch", "+goodbye", "test-report.md", "did and saw last"):  # fmt: skip
         assert known in told, known

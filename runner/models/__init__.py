@@ -116,3 +116,7 @@ class Model(Protocol):
     def reply(self, request: Request, on_text: Callable[[str], None] | None = None) -> Reply:
         """Answer; `on_text` hears each piece of text as it streams in. Raises `ModelError`, or `UserError`."""
         ...
+
+    def stop(self) -> None:
+        """From another thread: end the reply that is on its way as soon as can be. The model is not asked again."""
+        ...

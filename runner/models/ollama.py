@@ -4,9 +4,10 @@ The official client lacks `truncate` and `shift`, loses the ids of calls, has no
 ends for a whole one (docs/models.md, "Clients"); it is used for `pull` only.
 """
 
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,8 @@ class Ollama:
         self._read_seconds = read_seconds
         self._patience = patience
         self._sleep = sleep
+        self._line: Any = None  # the connection, as httpcore has it
+        self._stopped = False
 
     def check(self) -> Abilities:
         """Whether the server answers, has the model, and what that can do. Raises `UserError` with the remedy.
@@ -98,8 +101,24 @@ class Ollama:
         self._refuse_truncation(reply.prompt_tokens, characters(request))
         return reply
 
+    def stop(self) -> None:
+        """End the reply that is on its way, from another thread: the connection is cut, and Ollama stops, also while it
+        still reads the prompt. What waits for it gets a `ModelError`; this model is not asked again.
+        """
+        self._stopped = True
+        line = self._line
+        with suppress(OSError, AttributeError):  # gone already, or never there
+            line.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    def _trace(self, event: str, info: dict[str, Any]) -> None:
+        """Remember the connection: closing a client does not wake who reads from it (https://www.encode.io/httpcore/extensions)."""
+        if event == "connection.connect_tcp.complete":
+            self._line = info["return_value"]
+
     def _chat(self, body: dict[str, Any], on_text: Callable[[str], None] | None) -> Reply:
-        with self._faults(self._read_seconds), self._client.stream("POST", "/api/chat", json=body) as response:
+        traced = {"trace": self._trace}
+        asked = self._client.stream("POST", "/api/chat", json=body, extensions=traced)
+        with self._faults(self._read_seconds), asked as response:
             if response.status_code != 200:
                 raise failure(response.status_code, response.read(), self._where, retry_after(response.headers))
             return fold(lines(response.iter_bytes()), on_text, self._where)
@@ -138,7 +157,8 @@ class Ollama:
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One short question, not asked again."""
         with self._faults(SHORT_SECONDS):
-            response = self._client.request(method, path, json=body, timeout=SHORT_SECONDS)
+            traced = {"trace": self._trace}
+            response = self._client.request(method, path, json=body, timeout=SHORT_SECONDS, extensions=traced)
         if response.status_code != 200:
             raise failure(response.status_code, response.content, self._where, retry_after(response.headers))
         return as_object(response.content)
@@ -170,7 +190,7 @@ class Ollama:
             raise ModelError("unavailable", silence) from problem
         except httpx.RequestError as problem:
             broken = f"The connection to {self._where} broke: {problem}."
-            raise ModelError("unavailable", broken, retryable=True) from problem
+            raise ModelError("unavailable", broken, retryable=not self._stopped) from problem
 
 
 def _abilities(shown: dict[str, Any], context: int, where: Server) -> Abilities:

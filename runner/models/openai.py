@@ -94,6 +94,9 @@ class OpenAI:
                 raise ModelError("grammar", str(error)) from error
             raise
 
+    def stop(self) -> None:
+        """Nothing: the client shows no connection that could be cut. It ends with the next piece of text."""
+
     def _chat(self, body: dict[str, Any], on_text: Callable[[str], None] | None) -> Reply:
         with self._faults(self._read_seconds), events(self._client, self._where, body) as stream:
             reply = fold(stream, on_text, self._where)

@@ -69,6 +69,9 @@ class Scripted:
             model=self.name,
         )
 
+    def stop(self) -> None:
+        """Nothing: it has said everything at once."""
+
     @property
     def _origin(self) -> str:
         return str(self._source) if isinstance(self._source, Path) else "the script"

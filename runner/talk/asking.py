@@ -126,6 +126,7 @@ class Asker:
         threading.Thread(target=run, name="asking", daemon=True).start()
         while True:
             if self.hears.cancelled.is_set():
+                self.model.stop()
                 raise Cancelled
             try:
                 return answer.result(timeout=0.1)
