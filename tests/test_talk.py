@@ -154,7 +154,8 @@ def test_hostile_text_is_kept_as_it_is_and_its_commit_orders_nobody(site: Site, 
     stored = say(site, "greet", says(text, who="Pat\nEvil <x>"))
     assert stored.text == text
     subject = git(hub[0], "log", "-1", "--format=%s", ref_of("greet"))
-    assert subject.startswith("Pat Evil") and "\x1b" not in subject and "@pat" not in subject
+    assert subject.startswith("Pat Evil") and "@pat" not in subject
+    assert "\x1b" not in git(hub[0], "log", "-1", "--format=%B", ref_of("greet"))
 
 
 def test_secrets_are_taken_out_of_text_and_files_before_they_are_stored(site: Site) -> None:

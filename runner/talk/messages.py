@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from runner.lifecycle import SLUG
+from runner.tools.text import plain
 from runner.wording import one_line
 
 LONGEST = 100_000
@@ -148,10 +149,10 @@ def title_of(text: str) -> str:
 
 
 def readable(message: Message) -> str:
-    """A message as its commit says it: who and the first words, then the whole."""
+    """A message as its commit says it: who and the first words, then the whole, with nothing that steers a terminal."""
     told = [f"Files: {', '.join(message.files)}"] if message.files else []
     head = f"{one_line(message.who, 60)}: {one_line(message.text, 60)}"
-    return "\n\n".join([head, message.text, *told]).rstrip() + "\n"
+    return "\n\n".join([head, plain(message.text), *told]).rstrip() + "\n"
 
 
 def lines(messages: Iterable[Message]) -> bytes:

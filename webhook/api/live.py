@@ -18,7 +18,7 @@ TAGS = ["live"]
 
 @get("/api/events", tags=TAGS, responses=docs.stream(), summary="Follow what happens")
 async def events(room: TheRoom, request: Request[Any, Any, Any]) -> Stream:
-    """Server-sent events: `update`, `stage`, `hold`, `removed`, `step`, and `reset` where too much was missed."""
+    """Server-sent events: `update`, `stage`, `hold`, `removed`, `said`, `step`; `reset` where too much was missed."""
     reader = Reader(room.options.index)
     last = request.headers.get("last-event-id")
 
