@@ -4,10 +4,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from browser.chromium import chromium
 from github_parts import app, bot, fake, office
 from repositories import AUTO, add_task, at_home, bare_hub, project, settings
 
-__all__ = ["app", "bot", "fake", "office"]
+__all__ = ["app", "bot", "chromium", "fake", "office"]
 
 # Whoever runs the tests in the background ignores SIGINT, and a program that inherits that cannot be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)

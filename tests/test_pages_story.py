@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from answer_parts import NATIVE, agent
-from browser import chromium, faults, visiting
+from browser import faults, visiting
 from playwright.sync_api import Browser, expect
 from repositories import AUTO, COMMAND, add_task, bare_hub, git, project, settings
 from story_parts import Storyteller
 
-__all__ = ["chromium"]
 expect.set_options(timeout=60_000)
 
 

@@ -1,6 +1,6 @@
 """A real Chromium that looks at our pages, and axe-core that judges them. Neither reaches beyond loopback."""
 
-from browser.chromium import Visit, chromium, visiting
+from browser.chromium import Visit, visiting
 from browser.judging import faults
 
-__all__ = ["Visit", "chromium", "faults", "visiting"]
+__all__ = ["Visit", "faults", "visiting"]

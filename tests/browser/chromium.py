@@ -5,11 +5,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 60_000  # milliseconds: a machine may be slow
@@ -19,14 +21,19 @@ QUIET = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One browser for all tests. Where none is installed they are skipped, but not where `make test` has set up."""
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Browser]":
+    """One browser for the tests of a file: what drives it has an event loop, with which other tests could not live.
+
+    Where none is installed the tests are skipped, but not where `make test` has set up.
+    """
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None and os.environ.get("CI"):
         pytest.fail("there is no Chromium, and scripts/setup should have installed it")
     if path is None:
         pytest.skip("there is no Chromium on this machine: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
     env = {**os.environ, "HOME": str(tmp_path_factory.mktemp("browser"))}
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=path, args=list(QUIET), env=env)
@@ -37,7 +44,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 class Visit:
     """A person's window. `noticed` is what the page complained of: errors, and what its policy kept from running."""
 
-    def __init__(self, page: Page, base: str) -> None:
+    def __init__(self, page: "Page", base: str) -> None:
         self.page = page
         self.base = base
         self.noticed: list[str] = []
@@ -51,7 +58,7 @@ class Visit:
         if urlsplit(url).hostname != "127.0.0.1":
             self.elsewhere.append(url)
 
-    def go(self, path: str) -> Page:
+    def go(self, path: str) -> "Page":
         """Open one of our pages."""
         self.page.goto(self.base + path)
         return self.page
@@ -65,7 +72,7 @@ class Visit:
 
 @contextmanager
 def visiting(
-    browser: Browser, base: str, *, token: str = "", scheme: str = "light", width: int = 1280, script: bool = True
+    browser: "Browser", base: str, *, token: str = "", scheme: str = "light", width: int = 1280, script: bool = True
 ) -> Iterator[Visit]:
     """A visit to the service at `base`, signed in with a token if one is given; it asks nothing of other hosts."""
     more: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}

@@ -1,13 +1,15 @@
 """axe-core, from the package that carries it: what it calls serious or critical, as sentences."""
 
 from importlib import resources
+from typing import TYPE_CHECKING
 
-from playwright.sync_api import Page
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 GRAVE = ("serious", "critical")
 
 
-def faults(page: Page) -> list[str]:
+def faults(page: "Page") -> list[str]:
     """What is wrong with a page for those who cannot see it well, or use no mouse."""
     page.evaluate((resources.files("axe_playwright_python") / "axe.min.js").read_text())
     found = page.evaluate("axe.run()")["violations"]

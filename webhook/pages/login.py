@@ -28,9 +28,11 @@ async def sign_in(room: TheRoom, request: Ask) -> Response[Any]:
     known = access.scope(room.options, given) is not None or (not given and visitor(room, request).may_write)
     if not known or not access.same_origin(dict(request.headers)):
         return page(room, request, "login.html", 403, then=then, problem="This token is not known.")
-    cookies = [Cookie(NAME, quote(one_name(form.get("name", ""))), httponly=True, samesite="strict", max_age=YEAR)]
+    cookies = [
+        Cookie(NAME, value=quote(one_name(form.get("name", ""))), httponly=True, samesite="strict", max_age=YEAR)
+    ]
     if given:
-        cookies.append(Cookie(access.COOKIE, given, httponly=True, samesite="strict"))
+        cookies.append(Cookie(access.COOKIE, value=given, httponly=True, samesite="strict"))
     return Redirect(then, status_code=303, cookies=cookies)
 
 
