@@ -11,6 +11,8 @@ from repositories import AUTO, add_task, bare_hub, clone, project, settings, typ
 from wire import ScriptedOllama
 from wire.ollama import says
 
+from runner import commands
+from runner.observe import fetch_refs
 from runner.talk import discussions
 from runner.talk.context import SHARES, Matter, Sent, opening, shares
 from runner.talk.messages import About, Created, Message, new_id
@@ -112,3 +114,18 @@ def test_a_task_comes_with_all_that_is_known_of_it(tmp_path: Path, person: Path)
                   "held: agent failed",
                   "## Files to touch", "+goodbye", "test-report.md", "did and saw last"):  # fmt: skip
         assert known in told, known
+
+
+def test_an_issue_that_nobody_has_begun_with_is_told_as_it_was_accepted(tmp_path: Path, person: Path) -> None:
+    with ScriptedOllama([says("Yes.")], models=MODELS) as server:
+        here = project(tmp_path / "clone", agents=settings(agent(server.url)))
+        bare_hub(here, tmp_path / "hub.git")
+        desk = desk_at(here)
+        site, request = desk.site, {"title": "Whisper", "description": "It is too loud."}
+        given = {"request": request, "by": "Pat", "source": "https://example.invalid/7", "text": "0" * 64, "act": "1"}
+        commands.append(site.repo, site.hub.url, commands.ref_of("issue-7"), commands.new("accept", "Pat", AT, **given))
+        question = ask(site, "issue-7", "Is that all?")
+        fetch_refs(site)
+        answered(desk, "issue-7", question)
+        told = "\n".join(message["content"] for message in server.chats[0]["messages"])
+    assert "Whisper\n\nIt is too loud." in told and "Nobody has begun with it yet." in told

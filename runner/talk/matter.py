@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from runner import backlog, briefing, git, live, replay
+from runner import backlog, briefing, commands, git, live, replay
 from runner.errors import UserError
 from runner.host import Site
 from runner.lease import TRAJECTORY
@@ -15,6 +15,7 @@ from runner.talk import files as kinds
 from runner.talk.context import Matter, Sent
 from runner.talk.looking import difference
 from runner.talk.messages import Discussion
+from runner.task import TaskFile
 from runner.trajectory import entries
 from runner.wording import gate_line, one_line
 
@@ -84,8 +85,15 @@ def _task(repo: git.Repo, base: str, task: str, record: Record | None) -> str:
     if record is not None:
         asked = record.request
         return _asked(asked.title, asked.body, asked.acceptance)
-    file = next((one.request for one in backlog.read(repo, base).tasks if one.id == task), None)
+    file = next((one.request for one in backlog.read(repo, base).tasks if one.id == task), None) or _issue(repo, task)
     return _asked(file.title, file.description, file.acceptance) if file else ""
+
+
+def _issue(repo: git.Repo, task: str) -> TaskFile | None:
+    """The request of an issue that somebody accepted as a task, and nobody has begun with."""
+    said = commands.read(repo, git.resolve(repo, f"{OURS}commands/tasks/{task}"))
+    accepted = commands.standing(said).accepted
+    return accepted.request if accepted else None
 
 
 def _asked(title: str, body: str, acceptance: tuple[str, ...]) -> str:
