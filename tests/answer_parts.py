@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,14 +10,14 @@ from wire.ollama import chunk, last, stream
 from wire.server import Answer
 
 from runner import wiring
-from runner.host import Site, site_at
+from runner.host import Site, site_at, timestamp
 from runner.observe import fetch_refs, read_settings
 from runner.talk import discussions
 from runner.talk.answering import Hears, answer
 from runner.talk.desk import Desk
 from runner.talk.messages import About, Created, Look, Message, new_id
 
-AT = "2026-11-23T05:00:00Z"
+AT = timestamp(datetime.now(UTC))
 NATIVE, WEAK = "qwen3:32b", "gemma3:4b"
 MODELS = {NATIVE: ("completion", "tools"), WEAK: ("completion",)}
 

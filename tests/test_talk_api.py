@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from answer_parts import MODELS, NATIVE, WEAK, agent, calls
-from repositories import add_task, bare_hub, git, project, settings
+from answer_parts import MODELS, NATIVE, WEAK, agent, ask, calls
+from repositories import add_task, bare_hub, clone, git, project, settings
 from service.running import READ, Service, serving, until
 from wire import ScriptedOllama
 from wire.ollama import chunk, last, says, stream
 from wire.server import Answer
 
+from runner.host import site_at
 from runner.talk.messages import answer_id, new_id
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
@@ -51,10 +52,10 @@ def events(response: httpx.Response) -> Iterator[Event]:
 def talking(top: Path, *script: Answer, **more: Any) -> Iterator[tuple[Service, ScriptedOllama, Path]]:
     """A service with one agent behind a scripted Ollama, and one task."""
     with ScriptedOllama(script, models=MODELS) as server:
-        clone = project(top / "clone", agents=settings(agent(server.url, **more)))
-        add_task(clone)
-        hub = bare_hub(clone, top / "hub.git")
-        with serving(clone, debounce=0.01) as service:
+        here = project(top / "clone", agents=settings(agent(server.url, **more)))
+        add_task(here)
+        hub = bare_hub(here, top / "hub.git")
+        with serving(here, debounce=0.01) as service:
             yield service, server, hub
 
 
@@ -287,6 +288,18 @@ def test_what_makes_no_sense_is_refused_with_the_right_status(tmp_path: Path, pe
         assert reading.post(f"/api/discussions/{free}/messages", json={"text": "x"}).status_code == 403
         assert service.stranger.post("/api/discussions", json={}).status_code == 401
         assert service.faults() == []
+
+
+def test_a_question_from_elsewhere_gets_one_answer_from_however_many_services(tmp_path: Path, person: Path) -> None:
+    with talking(tmp_path, says("Yes."), says("Yes.")) as (first, _, hub):
+        other = clone(hub, tmp_path / "other")
+        with serving(other, debounce=0.01) as second:
+            asked = ask(site_at(clone(hub, tmp_path / "third")), "greet", "Is anybody there?")
+            for service in (first, second):
+                until(lambda service=service: shown(service, "greet").get("count") == 2, service.log, 60)  # type: ignore[misc]
+            assert shown(first, "greet")["messages"] == shown(second, "greet")["messages"]
+            assert shown(first, "greet")["messages"][1]["answers"] == asked.id
+            assert first.faults() + second.faults() == []
 
 
 @pytest.mark.parametrize("model", [NATIVE, WEAK])
