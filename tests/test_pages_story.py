@@ -119,6 +119,10 @@ def test_a_person_watches_talks_answers_pauses_and_approves_on_the_pages(
             expect(page.locator(".message.agent")).to_have_count(2)
             visit.picture("5-files")
             assert faults(page) == []
+            with visiting(chromium, visit.base, scheme="dark", width=360) as other:
+                assert faults(other.go("/discussions/greet")) == []
+                assert other.page.evaluate("document.documentElement.scrollWidth") == 360
+                other.picture("5-files-narrow")
 
             # Paused and resumed.
             visit.go("/tasks/greet")

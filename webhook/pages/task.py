@@ -156,7 +156,7 @@ def _buttons(card: Card) -> list[tuple[str, str]]:
         found.append(("retry", "Take the new text" if changed else "Retry"))
     if card.mark in ("work", "next", "wait"):
         found.append(("pause", "Pause"))
-    return [*found, ("cancel", "Cancel")] if hold != "cancelled" else found
+    return [*found, ("cancel", "Cancel the task")] if hold != "cancelled" else found
 
 
 def _asks(card: Card) -> str:

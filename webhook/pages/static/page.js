@@ -90,7 +90,7 @@ function told(kind, data) {
   if (here && data.task !== here) return;
   if (kind === "step") {
     if (task === data.task) concern("log");
-    if (here && !log) concern("stage");
+    if (here && !log) concern("live");
   }
   concern(kind);
   if (kind === "hold" && data.hold) news.textContent = `${data.task} is held: ${data.hold}`;
@@ -229,8 +229,14 @@ if (talk) talk.addEventListener("swapped", show);
 
 times(document);
 setInterval(() => times(document), 60000);
-const log = document.getElementById("log");
-if (log) log.scrollTop = log.scrollHeight;
+function toEnd() {
+  const log = document.getElementById("log");
+  if (log) log.scrollTop = log.scrollHeight;
+}
+
+toEnd();
+document.querySelector(".live")?.addEventListener("swapped", toEnd);
+document.querySelector(".live")?.addEventListener("toggle", toEnd, true);
 const problem = document.getElementById("problem");
 if (problem) problem.focus();
 if (document.querySelector("[data-live]")) listen();
