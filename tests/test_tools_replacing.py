@@ -77,6 +77,11 @@ def test_the_nearest_lines_are_shown_as_they_are() -> None:
     assert "No line like" in fault("a\nb\n", block("something else entirely", "x"))
 
 
+def test_the_whole_line_is_shown_to_who_gives_a_part_of_it() -> None:
+    line = "What the shop has recieved in every month of the year, by category."
+    assert f"   2 {line}\n" in fault(f"# Shop\n{line}\n\nMore.\n", block("has recieved", "has received"))
+
+
 def test_longer_markers_let_a_file_with_conflict_markers_be_edited() -> None:
     text = "<<<<<<< HEAD\none\n=======\ntwo\n>>>>>>> base\n"
     assert edited(text, block("<<<<<<< HEAD\none\n=======\ntwo\n>>>>>>> base", "both", length=9)) == "both\n"

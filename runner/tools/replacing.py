@@ -142,27 +142,33 @@ def _missed(lines: list[str], block: Block) -> str:
     if at is None:
         return "No line like the SEARCH lines is in the file. View it, and copy the lines as they are."
     near = numbered(lines, at - 1, at + len(block.search) + 1)
-    return f"The SEARCH lines are not in the file. The nearest lines are:\n{near}\nCopy them without the numbers."
+    return (
+        f"The SEARCH lines are not in the file. The nearest lines are:\n{near}\nCopy whole lines, without the numbers."
+    )
 
 
 def nearest(lines: list[str], search: tuple[str, ...]) -> int | None:
     """Where the words of the search lines are found best, line by line; None if hardly any are."""
-    wanted = [_words(line) for line in search]
-    have = [_words(line) for line in lines]
+    wanted = [(line.strip(), _words(line)) for line in search]
+    have = [(line, _words(line)) for line in lines]
     scores = [
         sum(_alike(a, b) for a, b in zip(islice(have, at, at + len(wanted)), wanted, strict=False))
         for at in range(len(have))
     ]
     best = max(range(len(scores)), key=scores.__getitem__)
-    return best if scores[best] >= NEAR * sum(1 for words in wanted if words) else None
+    return best if scores[best] >= NEAR * sum(1 for _, words in wanted if words) else None
 
 
 def _words(line: str) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", line))
 
 
-def _alike(a: frozenset[str], b: frozenset[str]) -> float:
-    return len(a & b) / len(a | b) if a and b else 0.0
+def _alike(have: tuple[str, frozenset[str]], wanted: tuple[str, frozenset[str]]) -> float:
+    """How alike two lines are, from 0 to 1; a part of a line is like the whole of it."""
+    (line, a), (part, b) = have, wanted
+    if not a or not b:
+        return 0.0
+    return 1.0 if part in line else len(a & b) / len(a | b)
 
 
 def numbered(lines: list[str], start: int, end: int) -> str:
