@@ -92,6 +92,10 @@ def test_agents_show_what_they_have_done_by_complexity(visit: Visit) -> None:
     row = page.get_by_role("row").filter(has_text="100 %").first
     expect(row).to_be_visible()
     expect(page.locator(".list")).to_contain_text("Say goodbye")
+    row = (
+        visit.go("/agents/sonnet").get_by_role("row").filter(has_text="6")
+    )  # it waits for an answer: that is no failure
+    expect(row.get_by_role("cell").nth(1)).to_have_text("0")
 
 
 def test_everything_can_be_read_and_done_without_a_script(places: tuple[Service, Path], chromium: Browser) -> None:

@@ -66,9 +66,13 @@ class Score(NamedTuple):
 
 
 _AGENT = "SELECT id, name, model, endpoint, status, min_complexity, max_complexity, last_active FROM agents"
+_FAILED = (  # a stage that waits for an answer or for more budget has not failed
+    "stages.state = 'closed' OR"
+    " (stages.state = 'held' AND coalesce(json_extract(stages.hold, '$.kind'), 'failure') = 'failure')"
+)
 _SCORE = (
-    "SELECT tasks.complexity, sum(stages.state IN ('ready', 'done')), sum(stages.state IN ('closed', 'held')),"
-    " sum(stages.state = 'working'), sum(tokens), sum(cost),"
+    "SELECT tasks.complexity, sum(stages.state IN ('ready', 'done')),"
+    f" sum({_FAILED}), sum(stages.state NOT IN ('ready', 'done') AND NOT ({_FAILED})), sum(tokens), sum(cost),"
     " sum(CASE WHEN stages.state IN ('ready', 'done') THEN (julianday(finished) - julianday(started)) * 86400 END)"
     " FROM stages JOIN tasks ON tasks.id = task_id WHERE agent_id = ? GROUP BY tasks.complexity ORDER BY 1"
 )
