@@ -3,7 +3,6 @@
 An interrupted command leaves nothing of itself: it runs again on what was there before it.
 """
 
-import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +23,8 @@ class Mark(msgspec.Struct, frozen=True):
     `notes` counts those of the agent that were pushed under the claim. `pending` is the base commit whose conflicts
     were laid out with it, `met` what people had changed meanwhile. `opened`: the conversation was begun under this
     claim, so that its prompt says what the agent was to be told. `kept` is the workspace as a tree, made on `head`,
-    where that may not be pushed as it is (a secret is in it): the branch has less.
+    where that may not be pushed as it is (a secret is in it): the branch has less. `at_rest`: no run has touched the
+    workspace since, and it holds what no commit has.
     """
 
     claim: str
@@ -36,6 +36,7 @@ class Mark(msgspec.Struct, frozen=True):
     met: tuple[str, ...] = ()
     opened: bool = False
     kept: str | None = None
+    at_rest: bool = False
 
 
 class Place(NamedTuple):
@@ -65,12 +66,13 @@ def place_of(lease: Lease) -> Place:
     return Place(space, host.state / trajectory_name(lease.ref) / TRAJECTORY)
 
 
-def remember(lease: Lease, place: Place) -> None:
+def remember(lease: Lease, place: Place, *, ended: bool = False) -> None:
     """Mark that the workspace, the branch on the hub and the trajectory say the same: call it when all is pushed.
 
-    What may not be pushed is marked as well, so that no work is lost with it.
+    What may not be pushed is marked as well, so that no work is lost with it. `ended`: the run is over.
     """
     before = place.mark(lease.entry.claim)
+    carried = _is_carried(lease, place.space)
     mark = Mark(
         claim=lease.entry.claim,
         head=lease.head,
@@ -80,20 +82,33 @@ def remember(lease: Lease, place: Place) -> None:
         conflicts=lease.conflicts,
         met=lease.met,
         opened=before is not None and before.opened,
-        kept=_kept(lease, place.space),
+        kept=None if carried else _kept(lease, place),
+        at_rest=ended and not carried,
     )
     _write(place, mark)
 
 
-def _kept(lease: Lease, space: Workspace) -> str | None:
-    """The workspace's tree, if the branch cannot have it."""
+def _is_carried(lease: Lease, space: Workspace) -> bool:
+    """Whether a push takes all that is in the workspace."""
     try:
         outgoing.collect(lease, space)
-        return None
     except ToolError:
-        with contextlib.suppress(ToolError):
-            return workspace.collect(space, lease.host.repo)
-    return None
+        return False
+    return True
+
+
+def _kept(lease: Lease, place: Place) -> str | None:
+    """The workspace's tree, which the branch cannot have; the last one that there was where it is no tree now."""
+    try:
+        return workspace.collect(place.space, lease.host.repo)
+    except ToolError:
+        before = place.mark()
+        return _snapshot(before, _since(place, before)) if before and _is_at(lease, before) else None
+
+
+def _snapshot(mark: Mark, turns: list[Ran]) -> str | None:
+    """The workspace after the last of these turns that changed it, as far as it is known."""
+    return next((ran.snapshot for ran in reversed(turns) if ran.snapshot), mark.kept)
 
 
 def opens(lease: Lease, place: Place) -> None:
@@ -130,7 +145,11 @@ def lay_out(lease: Lease, place: Place) -> Lost | None:
     if mark is not None and ours:
         lease.pending, lease.conflicts, lease.met = mark.pending, mark.conflicts, mark.met
         hooks.recall(lease, turns, mark.notes)
-    snapshot = next((ran.snapshot for ran in reversed(turns) if ran.snapshot), mark.kept if mark else None)
+    if mark is not None and _as_left(lease, place, mark):
+        publish.stay(lease, place.space)
+        remember(lease, place)
+        return None
+    snapshot = _snapshot(mark, turns) if mark else None
     if mark is not None and (snapshot or ours):
         tree = _on_branch(lease, mark, snapshot or _start(lease, mark.head))
     else:
@@ -142,6 +161,19 @@ def lay_out(lease: Lease, place: Place) -> Lost | None:
     if lost is None:
         remember(lease, place)
     return lost
+
+
+def _as_left(lease: Lease, place: Place, mark: Mark) -> bool:
+    """Whether the workspace stays as the last run left it: it has more than any commit, and nobody has pushed."""
+    if not mark.at_rest or mark.offset != place.trajectory.stat().st_size or not place.space.src.is_dir():
+        return False
+    return (lease.pending is None or mark.claim == lease.entry.claim) and _is_at(lease, mark)
+
+
+def _is_at(lease: Lease, mark: Mark) -> bool:
+    """Whether the branch has the same work as at the mark: all that came since is in the record."""
+    changed = git.changed(lease.host.repo, mark.head, lease.head)
+    return set(changed) <= set(lease.history.files(lease.task.folder))
 
 
 def _sent(lease: Lease, space: Workspace) -> str | None:

@@ -60,15 +60,15 @@ def refuse(lease: Lease, reason: str, trajectory: bytes) -> str:
     return _held(lease, lease.head, CANNOT + reason, "failure", trajectory)
 
 
-def refused(lease: Lease) -> bool:
-    """Whether the work is still in the workspace alone: the agent goes on from there, not from the branch."""
-    return lease.entry.hold is not None and lease.entry.hold.reason.startswith(CANNOT)
-
-
 def lay_out(lease: Lease, space: Workspace, tree: str) -> None:
     """Put the files of a commit or tree into the workspace, in place of what is there."""
     note = wording.readme(lease.task.id, lease.history.record.request.title, lease.task.folder)
     workspace.prepare(space, lease.host.repo, tree, note)
+    stay(lease, space)
+
+
+def stay(lease: Lease, space: Workspace) -> None:
+    """What belongs around the files, which stay as they are."""
     with lock(lease.host.state, f"global.{lease.agent.name}"):
         providing.provide(space.shared, lease.host.repo, lease.entry.base)
     workspace.ensure_git(space, lease.host.sandbox)

@@ -41,8 +41,8 @@ def work(lease: Lease, state: TaskState, feedback: str = "") -> str:
         hooks.count(lease, trajectory)
         head = lease.head
         said = _conclude(lease, state, place, outcome)
-        if lease.head != head and not publish.refused(lease):
-            remember(lease, place)
+        if lease.head != head:
+            remember(lease, place, ended=True)
         return said
 
 

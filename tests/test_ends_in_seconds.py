@@ -5,6 +5,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import repositories as r
+from scenes import Scene
 from tool_parts import make_work
 
 from runner.sandbox import Limits
@@ -36,3 +38,24 @@ def test_it_ends_in_seconds_and_says_what_it_was(name: str, tmp_path: Path) -> N
     assert len(answer.text) < 4500
     remove(tmp_path / "w")
     assert not (tmp_path / "w").exists()
+
+
+LEFT_BEHIND = {
+    "3000 folders deep": CASES["3000 folders deep"][0].replace("os.chmod('.', 0)", "pass"),
+    "a repository inside": "git init -q bad; echo x > bad/x",
+}
+
+
+@pytest.mark.parametrize("name", LEFT_BEHIND)
+def test_a_workspace_that_cannot_be_taken_keeps_its_work_until_it_can(name: str, tmp_path: Path, person: Path) -> None:
+    """The agent says that it is done; it is told what is in the way, takes it away, and its other files are there."""
+    story = r.story()
+    mess = ("bash", {"command": LEFT_BEHIND[name]})
+    cleaned = ("bash", {"command": "rm -rf bad d; ls greeting.txt"})
+    story["build"] = [mess, story["build"][0], story["build"][1], story["build"][1], cleaned, story["build"][1]]
+    scene = Scene(r.project(tmp_path / "repo", agents=r.settings(review=r.AUTO), replies=story))
+    r.add_task(scene.folder, stages=["build", "complete"])
+    scene.run()
+    assert scene.state().current is None, "\n".join(scene.said)
+    assert sum("the work cannot be taken" in line for line in scene.said) >= 2
+    assert "goodbye" in r.git(scene.folder, "show", "main:greeting.txt")
