@@ -110,7 +110,7 @@ def _files(conn: sqlite3.Connection, pipes: Pipes, id: str, blobs: Mapping[str, 
     gone = [(id, name) for name in had if had[name] != blobs.get(name)]
     conn.executemany("DELETE FROM discussion_files WHERE discussion_id = ? AND name = ?", gone)
     for name, blob in blobs.items():
-        if had.get(name) == blob or not _is_name(name):
+        if had.get(name) == blob or not kinds.is_name(name):
             continue
         data = pipes.blob(blob)
         try:
@@ -118,13 +118,6 @@ def _files(conn: sqlite3.Connection, pipes: Pipes, id: str, blobs: Mapping[str, 
         except kinds.Refused:  # pushed by somebody else: it is there, and nothing shows it
             media = "application/octet-stream"
         conn.execute("INSERT INTO discussion_files VALUES (?, ?, ?, ?, ?)", (id, name, len(data), media, blob))
-
-
-def _is_name(name: str) -> bool:
-    try:
-        return kinds.name_of(name) == name
-    except kinds.Refused:
-        return False
 
 
 def as_json(message: Message) -> str:

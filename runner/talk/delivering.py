@@ -10,7 +10,7 @@ from pathlib import Path
 from runner import git
 from runner.host import Site
 from runner.talk import discussions
-from runner.workspace import Workspace
+from runner.workspace import Workspace, remove
 
 FOLDER = "discussion"
 SEEN = f"/workspace/{FOLDER}"
@@ -25,6 +25,8 @@ def deliver(site: Site, task: str, space: Workspace, commit: str) -> tuple[str, 
     if found is None or not found.files:
         return ()
     folder = space.root / FOLDER
+    if folder.is_symlink():  # where commands have no mounts an agent may have put one there
+        remove(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, size in found.files.items():
         path = folder / name

@@ -45,6 +45,15 @@ def name_of(given: str) -> str:
     return name
 
 
+def is_name(name: str) -> bool:
+    """Whether a name in a discussion's tree is one that we would store: whoever pushes can write any into a tree, also
+    `../x`, `/etc/x` and what lies in folders."""
+    try:
+        return name_of(name) == name
+    except Refused:
+        return False
+
+
 def another(name: str, number: int) -> str:
     """The name for one more file that is called so: `plot.png` → `plot-2.png`."""
     stem, dot, ending = name.rpartition(".")

@@ -1,0 +1,171 @@
+"""What those try who may speak or push: write elsewhere, be somebody else, cost without end, see secrets."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from answer_parts import MODELS, agent, answered, ask, desk_at
+from repositories import add_task, bare_hub, project, settings
+from service.running import until
+from test_talk_api import shown, talking, texts
+from wire import ScriptedOllama
+from wire.ollama import chunk, last, says, stream
+
+from runner import git as trusted
+from runner.errors import UserError
+from runner.host import Site, site_at
+from runner.secrets import MARK, Redactor
+from runner.talk import discussions
+from runner.talk.delivering import deliver
+from runner.talk.messages import Message, answer_id, new_id, note_id, unanswered
+from runner.talk.showing import settled
+from runner.workspace import Workspace
+
+AT = "2026-11-23T05:00:00Z"
+ABOUT = {"id": "greet", "title": "x", "created": {"at": AT, "who": "Mallory"}, "task": "greet"}
+
+
+def home(top: Path, url: str) -> Path:
+    """A clone of a hub with the project, one task, one agent."""
+    folder = project(top / "clone", agents=settings(agent(url)))
+    add_task(folder)
+    bare_hub(folder, top / "hub.git")
+    return folder
+
+
+def made(repo: trusted.Repo, *entries: tuple[str, str, str]) -> str:
+    """A tree with any names at all, as nobody's Git writes it; and as nobody's Git refuses it."""
+    entries = tuple(sorted(entries, key=lambda entry: entry[1]))
+    data = b"".join(f"{mode} {name}".encode() + b"\0" + bytes.fromhex(oid) for mode, name, oid in entries)
+    return trusted.git(repo, "hash-object", "-w", "--literally", "-t", "tree", "--stdin", stdin=data)
+
+
+def blob(repo: trusted.Repo, data: bytes) -> str:
+    return trusted.git(repo, "hash-object", "-w", "--stdin", stdin=data)
+
+
+def forged(site: Site, files: str, *said: Message) -> str:
+    """A discussion of the task `greet` as somebody makes it by hand, on the hub; its commit."""
+    repo = site.repo
+    lines = b"".join(msgspec.json.encode(one) + b"\n" for one in said)
+    about, log = blob(repo, json.dumps(ABOUT).encode()), blob(repo, lines)
+    entries = ("100644", "discussion.json", about), ("40000", "files", files), ("100644", "messages.jsonl", log)
+    commit = trusted.commit(repo, made(repo, *entries), [], "x")
+    old = trusted.remote_refs(repo, site.hub.url, discussions.ref_of("greet")).get(discussions.ref_of("greet"), "")
+    trusted.push(repo, site.hub.url, trusted.Push(discussions.ref_of("greet"), commit, old))
+    discussions.bring(site, "greet")
+    return commit
+
+
+@pytest.mark.parametrize("kind", ["above", "absolute", "folder", "dots", "git", "link"])
+def test_a_tree_made_by_hand_writes_nothing_beside_the_folder_of_files(
+    hub: tuple[Path, Path], tmp_path: Path, kind: str
+) -> None:
+    site = site_at(hub[1])
+    repo, evil = site.repo, blob(site.repo, b"evil")
+    inner = made(repo, ("100644", "pwned", evil))
+    entries = {
+        "above": ("40000", "..", made(repo, ("40000", "..", inner))),
+        "absolute": ("100644", str(tmp_path / "pwned"), evil),
+        "folder": ("40000", "sub", inner),
+        "dots": ("100644", "..", evil),
+        "git": ("100644", ".git", evil),
+        "link": ("120000", "passwd", blob(repo, b"/etc/passwd")),
+    }
+    commit = forged(site, made(repo, entries[kind], ("100644", "good.txt", blob(repo, b"good"))))
+    space = Workspace(tmp_path / "deep" / "space" / "root", tmp_path / "scratch", tmp_path / "shared", "tasks/greet")
+    before = set(tmp_path.rglob("*"))
+    assert deliver(site, "greet", space, commit) == ("good.txt",)
+    new = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    assert new == {space.root / "discussion" / "good.txt"}
+    found = discussions.read(site, "greet")
+    assert found is not None and set(found.files) == {"good.txt"}
+
+
+def test_a_link_in_the_place_of_the_folder_of_files_is_not_followed(hub: tuple[Path, Path], tmp_path: Path) -> None:
+    site = site_at(hub[1])
+    commit = forged(site, made(site.repo, ("100644", "good.txt", blob(site.repo, b"good"))))
+    space = Workspace(tmp_path / "root", tmp_path / "scratch", tmp_path / "shared", "tasks/greet")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    space.root.mkdir()
+    (space.root / "discussion").symlink_to(elsewhere)
+    deliver(site, "greet", space, commit)
+    assert list(elsewhere.iterdir()) == []
+    assert (space.root / "discussion" / "good.txt").read_bytes() == b"good"
+
+
+# --- ids -----------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_takes_the_id_that_an_answer_will_have(tmp_path: Path, person: Path) -> None:
+    with talking(tmp_path, says("Because.")) as (service, server, _):
+        id = service.client.post("/api/discussions", json={"title": "An idea"}).json()["id"]
+        question = new_id()
+        for taken in (answer_id(question), note_id(id, "greet"), "github:17", question.upper()):
+            said = service.client.post(f"/api/discussions/{id}/messages", json={"text": "Me first", "id": taken})
+            assert (said.status_code, "random UUID" in said.json()["detail"]) == (422, True), taken
+        service.client.post(f"/api/discussions/{id}/messages", json={"text": "Why?", "id": question})
+        until(lambda: texts(service, id) == ["Why?", "Because."], service.log, 60)
+        assert len(server.chats) == 1
+
+
+def test_a_question_whose_answers_id_was_pushed_by_somebody_is_not_asked_for_ever(tmp_path: Path, person: Path) -> None:
+    with talking(tmp_path, says("Because."), says("Again."), says("And again.")) as (service, server, _):
+        question = Message(new_id(), AT.replace("2026-11-23T05", "2999-01-01T00"), "person", "Mallory", "Why?")
+        thief = Message(answer_id(question.id), AT, "person", "Mallory", "Me first", verb="comment")
+        forged(service.front.options.site, made(service.front.options.site.repo), question, thief)
+        until(lambda: service.client.get("/api/discussions/greet").status_code == 200, service.log, 60)
+        assert shown(service, "greet")["waiting"] is None
+        service.client.post("/api/discussions/greet/messages", json={"text": "And now?"})
+        until(lambda: texts(service, "greet")[-1] == "Because.", service.log, 60)
+        assert len(server.chats) == 1
+    assert unanswered((question, thief)) == ()
+    assert unanswered((question,)) == (question,)
+
+
+def test_an_answer_that_could_not_be_stored_is_told_and_not_tried_at_once_again(tmp_path: Path, person: Path) -> None:
+    with ScriptedOllama([says("Because it is so.")], models=MODELS) as server:
+        desk = desk_at(home(tmp_path, server.url))
+        question = ask(desk.site, "greet", "Why?")
+        thief = Message(answer_id(question.id), AT, "person", "Mallory", "Me first")
+        with pytest.raises(UserError, match="id of this answer"):
+            answered(desk, "greet", question, lambda text: steal(desk.site, thief))
+
+
+def steal(site: Site, thief: Message) -> None:
+    discussions.say(site, "greet", thief)
+
+
+# --- secrets on their way ------------------------------------------------------------------------------------------
+
+
+def test_no_beginning_of_a_secret_is_shown_while_it_streams(tmp_path: Path, person: Path) -> None:
+    secret = "correct horse (battery) stäple?"
+    pieces = [f"{part}" for part in ("It is ", "correct ", "horse ", "(batt", "ery) ", "stä", "ple?", ", they say.")]
+    with ScriptedOllama([stream(*map(chunk, pieces), last())], models=MODELS) as server:
+        desk = replace(desk_at(home(tmp_path, server.url)), redactor=Redactor([secret]))
+        made, heard = answered(desk, "greet", ask(desk.site, "greet", "What is it?"))
+    assert made.text == f"It is {MARK}, they say."
+    assert heard.texts
+    assert not [text for text in heard.texts if "horse" in text or "cor" in text]
+
+
+def test_what_a_redactor_waits_for_is_the_longest_beginning_at_the_end() -> None:
+    redactor = Redactor(["abc def ghi", "def xyz 123"])
+    assert redactor.settled("say abc def ") == "say "
+    assert redactor.settled("say def x") == "say "
+    assert redactor.settled("say abc def ghi") == "say abc def ghi"
+    assert redactor.settled("say ab") == "say ab"
+    assert Redactor().settled("abc") == "abc"
+
+
+def test_an_endless_word_costs_each_piece_of_it_little() -> None:
+    word = ""
+    for _ in range(3000):
+        word += "x" * 30
+        settled(word)
+    assert settled(word) == word[:-2000]
+    assert settled("a (b.c") == "a "
