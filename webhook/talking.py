@@ -58,8 +58,8 @@ class Talks:
         Raises `Unknown`, `Senseless`, `Conflict` where the task cannot be told so as it stands, `UserError`.
         """
         there = self.found(id)
-        if asked.id is not None and not messages.is_uuid(asked.id):
-            raise Senseless("the id of a message is a UUID in lower case")
+        if asked.id is not None and not messages.is_own_id(asked.id):
+            raise Senseless("the id of a message is a random UUID in lower case")
         known = next((message for message in there.messages if message.id == asked.id), None)
         stored = known or self._said(there, asked)
         self._seen()

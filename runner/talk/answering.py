@@ -61,7 +61,10 @@ def answer(desk: Desk, id: str, question: str, hears: Hears) -> Message | None:
         if asked is None:
             return next((message for message in found.messages if message.id == answer_id(question)), None)
         made = _Answer(desk, found, asked, hears).made()
-        return discussions.say(desk.site, id, made, redactor=desk.redactor)
+        stored = discussions.say(desk.site, id, made, redactor=desk.redactor)
+        if stored.answers != question:
+            raise UserError("somebody gave another message the id of this answer", "ask again")
+        return stored
 
 
 class _Answer:

@@ -90,6 +90,12 @@ def is_uuid(word: str) -> bool:
     return _UUID.fullmatch(word) is not None
 
 
+def is_own_id(word: str) -> bool:
+    """Whether a person may give a message this id: a UUID that follows from no other id, as an answer's does (RFC 9562,
+    version 5). Who took that of an answer before it is there would keep it from being said."""
+    return is_uuid(word) and word[14] != "5"
+
+
 def is_message_id(word: str) -> bool:
     """Whether a word can be the id of a person's message: a UUID in lower case, or that of a comment on GitHub."""
     return is_uuid(word) or _GITHUB.fullmatch(word) is not None
@@ -116,10 +122,18 @@ def is_question(message: Message) -> bool:
 
 
 def unanswered(messages: Iterable[Message]) -> tuple[Message, ...]:
-    """The questions that nobody has answered yet, oldest first."""
+    """The questions that nobody has answered yet, oldest first.
+
+    One whose answer's id somebody took is none any more: no answer could be stored, and the model be asked for ever.
+    """
     messages = tuple(messages)
     answered = {message.answers for message in messages if message.role == "agent"}
-    return tuple(message for message in messages if is_question(message) and message.id not in answered)
+    taken = {message.id for message in messages}
+    return tuple(
+        message
+        for message in messages
+        if is_question(message) and message.id not in answered and answer_id(message.id) not in taken
+    )
 
 
 def before(messages: Iterable[Message], question: str) -> tuple[Message, ...]:
