@@ -22,6 +22,9 @@ MARK = "<secret removed>"
 SHORTEST = 8
 """Characters of a value that is looked for: shorter ones occur by chance."""
 
+_BEGUN = 2
+"""Characters of a value that may be seen before it is known for one: texts end so by chance all the time."""
+
 _WORD = re.compile(r"[a-z_]{1,10}")
 """Short words are no secrets, and taking them out would take our own words apart."""
 
@@ -67,6 +70,7 @@ class Redactor:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         known = {value for value in values if len(value) >= SHORTEST and not _WORD.fullmatch(value)}
+        self._known = tuple(known)
         forms = [form for value in sorted(known, key=len, reverse=True) for form in _spellings(value)]
         self._patterns = [(_KNOWN, re.compile("|".join(forms)))] if forms else []
         self._patterns += [(kind, re.compile(shape)) for kind, shape in SHAPES]
@@ -76,6 +80,16 @@ class Redactor:
         for _, pattern in self._patterns:
             text = pattern.sub(MARK, text)
         return text
+
+    def settled(self, text: str) -> str:
+        """`text` without an end that may be the beginning of a known value, of which the rest is still coming."""
+        ends = (
+            size
+            for value in self._known
+            for size in range(min(len(value) - 1, len(text)), _BEGUN, -1)
+            if text.endswith(value[:size])
+        )
+        return text[: len(text) - max(ends, default=0)]
 
     def clean_bytes(self, data: bytes) -> bytes:
         """The same for a file; one that holds none is left byte for byte."""

@@ -136,7 +136,7 @@ class Asker:
 
     def _show(self, text: str) -> None:
         """Let those who follow see whole words, without secrets."""
-        clean = self.redactor.clean(showing.settled(text))
+        clean = self.redactor.clean(self.redactor.settled(showing.settled(text)))
         if clean and clean != self.shown:
             self.shown = clean
             self.hears.text(clean)

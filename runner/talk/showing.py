@@ -47,9 +47,13 @@ def answered(text: str) -> str:
     return _CLOSING.sub("", said[opening.end() :]).strip()
 
 
-_TAIL = re.compile(r"[A-Za-z0-9._~+/=:@%&$#!*-]{1,2000}$")
+_WORD_END = re.compile(r"[^!-~]")
+LONGEST_WORD = 2000
+"""Characters of a word that are waited for: longer than any secret that stands on one line."""
 
 
 def settled(text: str) -> str:
     """`text` without the word at its end that is still coming: half a secret is not known for one."""
-    return _TAIL.sub("", text)
+    end = text[-LONGEST_WORD:]
+    word = _WORD_END.search(end[::-1])  # from the end: each piece of a text without spaces costs the same
+    return text[: len(text) - (word.start() if word else len(end))]
