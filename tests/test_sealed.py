@@ -27,6 +27,8 @@ def test_a_sealed_run_sends_no_packet(tmp_path: Path, person: Path) -> None:
     told["design"] = [
         ("web_search", {"query": "dates"}),
         ("web_fetch", {"url": "http://192.0.2.1/"}),
+        ("github_clone", {"repository": "a/b"}),
+        ("issue_comment", {"text": "hello"}),
         *told["design"],
     ]
     told["build"] = [
@@ -35,7 +37,8 @@ def test_a_sealed_run_sends_no_packet(tmp_path: Path, person: Path) -> None:
         *told["build"],
     ]
     agent = {"name": "scripted", "model": "m", "provider": "scripted", "endpoint": ".pullwright/replies.yaml",
-             "tools": ["bash", "files", "python", "web", "pdf", "mail"], "steps": 60}  # fmt: skip
+             "tools": ["bash", "files", "python", "web", "pdf", "mail", "github", "comment"], "steps": 60,
+             "context": 32768}  # fmt: skip
     folder = r.project(tmp_path / "repo", agents=r.settings(agent, review=r.AUTO), replies=told)
     r.add_task(folder)
     words = ["unshare", "-n", sys.executable, str(Path(__file__).with_name("sealed.py")), str(folder)]
