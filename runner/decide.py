@@ -1,5 +1,6 @@
 """What to do next for one task. Pure: `TaskState` + settings + crew → `Action`. Start reading at `decide`."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -123,10 +124,19 @@ def _hold(state: TaskState, reason: str, remedy: str | None = None) -> Hold:
     return Hold(reason, way_out(state.task.id, reason) if remedy is None else remedy)
 
 
+def _way_on(state: TaskState) -> str:
+    """What ends waiting: the others, unless one of them does not exist."""
+    if not state.missing:
+        return "it goes on by itself when those are complete"
+    issues = [name.removeprefix("issue-") for name in state.missing if re.fullmatch("issue-[0-9]+", name)]
+    label = f"; an issue is one once it has the label: #{', #'.join(issues)}" if issues else ""
+    return f"there is no task {', '.join(state.missing)}: add it, or leave it out of what comes first{label}"
+
+
 def _start(state: TaskState, settings: Settings, crew: Crew) -> Action:
     """No branch is open: claim the current stage, if the task waits for nothing and an agent can take it."""
     if state.waits:
-        return _hold(state, f"waits for {', '.join(state.waits)}", "it goes on by itself when those are complete")
+        return _hold(state, f"waits for {', '.join(state.waits)}", _way_on(state))
     ended = state.superseded or state.closed
     if ended is not None:
         return _again(state, ended, settings, crew)

@@ -232,10 +232,12 @@ def _removed(eyes: Eyes, refs: Refs, id: str, record: Record, found: Kept) -> Ta
 def _with_waits(states: Iterable[TaskState]) -> list[TaskState]:
     """States of one base, each with the tasks of that base which it still waits for."""
     states = tuple(states)
-    complete = {state.task.id for state in states if state.current is None}
-    return [msgspec.structs.replace(state, waits=_unfinished(state, complete)) for state in states]
+    complete = {state.task.id: state.current is None for state in states}
+    return [msgspec.structs.replace(state, **unfinished(state, complete)) for state in states]
 
 
-def _unfinished(state: TaskState, complete: set[str]) -> tuple[str, ...]:
+def unfinished(state: TaskState, complete: Mapping[str, bool]) -> dict[str, tuple[str, ...]]:
+    """Pure: the fields `waits` and `missing`. `complete` says of each task that there is whether it is."""
     depends = state.frozen.depends_on if state.frozen else state.task.request.depends_on
-    return tuple(name for name in depends if name not in complete)
+    waits = tuple(name for name in depends if not complete.get(name))
+    return {"waits": waits, "missing": tuple(name for name in waits if name not in complete)}

@@ -48,10 +48,10 @@ class TaskState(msgspec.Struct, frozen=True):
     `stages` and `frozen` are the request's as first claimed (None: never claimed). `attempts` is the highest attempt of
     the current stage so far (0: none). `superseded` is a branch of it that no longer counts and is still to be closed,
     `closed` one that is: the next attempt goes on from it, whoever closed it and whatever happened to them then.
-    `waits` names what the task waits for. `trouble` is a hold that no branch carries, in words: `reverted`,
-    `task changed`, … `reverted` is the commit that took the record off base, where work must begin anew. `base_name` is
-    the branch whose head is `base`: a subtask's is its parent's task branch. `judged` is the complexity of a task that
-    names none, until the first claim freezes it.
+    `waits` names what the task waits for, `missing` what of that is no task. `trouble` is a hold that no branch
+    carries, in words: `reverted`, `task changed`, … `reverted` is the commit that took the record off base, where work
+    must begin anew. `base_name` is the branch whose head is `base`: a subtask's is its parent's task branch. `judged`
+    is the complexity of a task that names none, until the first claim freezes it.
     """
 
     task: Task
@@ -70,6 +70,7 @@ class TaskState(msgspec.Struct, frozen=True):
     standing: Standing = Standing()
     updates: tuple[Update, ...] = ()
     waits: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     trouble: str | None = None
     reverted: str | None = None
     base_name: str = "main"

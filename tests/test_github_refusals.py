@@ -228,3 +228,13 @@ def test_people_are_heard_while_a_stage_is_at_work_and_a_github_that_is_away_sto
     office.fake.faults.append(Fault("expired", "GET", times=9))
     host.listen()
     assert "does not take the token" in said[-1]
+
+
+def test_an_issue_that_comes_after_what_is_no_task_says_so(office: Office) -> None:
+    issue = office.issue(body=form(After="#12, ghost"))
+    office.label(issue.number)
+    office.run()
+    said = note(office, issue.number)
+    assert "waits for issue-12, ghost" in said
+    assert "there is no task issue-12, ghost: add it, or leave it out of what comes first" in said
+    assert "an issue is one once it has the label" in said

@@ -22,9 +22,11 @@ from runner.issues import (
     judge,
     read,
     visible,
+    written,
 )
 from runner.lifecycle import Stage
 from runner.remarks import Said, Unknown, parse
+from runner.task import Budget, TaskFile
 
 MONA = Person("mona", 7, "write")
 FILLED = {
@@ -45,6 +47,30 @@ def form(**given: str) -> str:
 def issue(**given: object) -> Issue:
     plain = Issue(3, "Mend the login", form(), "http://127.0.0.1/3", True, Labelled("55", MONA, "2026-03-01T10:00:00Z"))
     return msgspec.structs.replace(plain, **given)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        TaskFile("Mend it", "Login fails"),
+        TaskFile("Mend it", "a\n\n## b", 4, 8, (Stage.BUILD, Stage.TEST), ("api", "issue-12"), ("one", "two")),
+    ],
+)
+def test_a_request_that_is_written_as_an_issue_is_read_as_it_was(asked: TaskFile) -> None:
+    assert read(asked.title, written(asked)) == asked
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ({"agent": "gemma"}, "agent"), ({"priority": 7}, "priority"), ({"budget": Budget(steps=1)}, "budget"),
+        ({"description": "a <!-- b -->"}, "description"), ({"acceptance": ("- one",)}, "acceptance"),
+        ({"tests_must_fail_before": False}, "tests_must_fail_before"), ({"description": "### After"}, "After"),
+    ],
+)  # fmt: skip
+def test_what_the_form_cannot_say_is_not_written(more: dict[str, object], key: str) -> None:
+    with pytest.raises(UserError, match=rf"this {key}|twice|{key}"):
+        written(msgspec.structs.replace(TaskFile("Mend it", "Login fails"), **more))
 
 
 # --- the form ------------------------------------------------------------------------------------------------------

@@ -111,3 +111,18 @@ def test_a_look_that_finds_nothing_new_writes_nothing(world: World, tmp_path: Pa
     assert reader.version() == before
     reader.close()
     index.close()
+
+
+def test_a_task_that_waits_for_what_is_none_says_so_until_it_is_there(world: World, tmp_path: Path) -> None:
+    index = Index(tmp_path / "index.sqlite", world.site(tmp_path / "state"))
+    world.add("ape", depends_on=("ghost",))
+    query = "SELECT hold, remedy FROM tasks WHERE slug = 'ape'"
+    ways = ("there is no task ghost: add it, or leave it out of what comes first", "it goes on by itself when those")
+    index.refresh(world.refs())
+    for way in (*ways, ways[0]):
+        ((hold, remedy),) = rows(index, query)
+        assert hold == "waits for ghost" and str(remedy).startswith(way)
+        assert index.verify(world.refs()) == []
+        (world.remove if "ghost" in world.tasks() else world.add)("ghost")
+        index.refresh(world.refs())
+    index.close()

@@ -5,7 +5,7 @@ The same steps as `runner.observe.observe`, which looks at everything; here only
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from runner.errors import UserError
 from runner.host import Site
 from runner.lifecycle import SLUG, work_branch
 from runner.listing import stem
-from runner.observe import ISSUE, removed
+from runner.observe import ISSUE, removed, unfinished
 from runner.owners import COMMANDS
 from runner.pipes import iso
 from runner.progress import Refs, task_state
@@ -28,7 +28,7 @@ from runner.sight import Sight, unreadable
 from runner.state import TaskState
 from runner.subtasks import waiting
 from runner.task import Task
-from webhook import landings
+from webhook import landings, store
 from webhook.rows import Dates, Family
 
 
@@ -134,10 +134,9 @@ def _children(ground: Ground, parent: TaskState) -> Iterator[Family]:
             if isinstance(task, Task) and task.request.parent == slug and ground.sight.ground.get(task.path) is None:
                 own = ground.refs_of(id)
                 states.append(_state(ground, here._replace(branches=own.branches, ours=own.ours), task))
-    complete = {state.task.id for state in states if state.current is None}
+    complete = {state.task.id: state.current is None for state in states}
     for state in states:
-        waits = tuple(name for name in _depends(state) if name not in complete)
-        yield _family(ground, msgspec.structs.replace(state, waits=waits), slug)
+        yield _family(ground, msgspec.structs.replace(state, **unfinished(state, complete)), slug)
 
 
 def _family(ground: Ground, state: TaskState, parent: str | None = None) -> Family:
@@ -204,28 +203,40 @@ def _depends(state: TaskState) -> tuple[str, ...]:
     return state.frozen.depends_on if state.frozen else state.task.request.depends_on
 
 
-def with_waits(conn: sqlite3.Connection, families: Mapping[str, Family]) -> dict[str, Family]:
-    """What each task of base still waits for: its dependencies, and as a parent its subtasks."""
+def with_waits(conn: sqlite3.Connection, families: Mapping[str, Family], looked: Collection[str]) -> dict[str, Family]:
+    """What each task of base still waits for: its dependencies, and as a parent its subtasks.
+
+    `looked` are the tasks that were looked at: one of them that is not among `families` is none.
+    """
     children: dict[str, tuple[TaskState, ...]] = defaultdict(tuple)
     for family in families.values():
         if family.parent:
             children[family.parent] += (family.state,)
-    return {slug: _waiting(conn, families, family, children) for slug, family in families.items()}
+    stands = _Stands(conn, families, looked)
+    return {slug: _waiting(stands, family, children) for slug, family in families.items()}
 
 
-def _waiting(
-    conn: sqlite3.Connection, families: Mapping[str, Family], family: Family, children: dict[str, tuple[TaskState, ...]]
-) -> Family:
+def _waiting(stands: "_Stands", family: Family, children: dict[str, tuple[TaskState, ...]]) -> Family:
     if family.parent:
         return family
-    waits = tuple(name for name in _depends(family.state) if not _complete(conn, families, name))
-    state = waiting(msgspec.structs.replace(family.state, waits=waits), children)
-    return family._replace(state=state)
+    fields = unfinished(family.state, stands.of(_depends(family.state)))
+    return family._replace(state=waiting(msgspec.structs.replace(family.state, **fields), children))
 
 
-def _complete(conn: sqlite3.Connection, families: Mapping[str, Family], slug: str) -> bool:
-    family = families.get(slug)
-    if family is not None:
-        return family.parent is None and family.state.current is None
-    row = conn.execute("SELECT completed_at FROM tasks WHERE slug = ? AND parent IS NULL", (slug,)).fetchone()
-    return row is not None and row[0] is not None
+class _Stands(NamedTuple):
+    """Whether tasks are complete: those that were looked at, and as the index has it all others."""
+
+    conn: sqlite3.Connection
+    families: Mapping[str, Family]
+    looked: Collection[str]
+
+    def of(self, slugs: Iterable[str]) -> dict[str, bool]:
+        """The tasks among `slugs` that there are, and which of them are complete."""
+        found = {slug: self._of(slug) for slug in slugs}
+        return {slug: complete for slug, complete in found.items() if complete is not None}
+
+    def _of(self, slug: str) -> bool | None:
+        family = self.families.get(slug)
+        if family is not None:
+            return family.parent is None and family.state.current is None
+        return None if slug in self.looked else store.stood(self.conn, slug)

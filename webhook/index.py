@@ -117,7 +117,7 @@ class Index:
         roots = set(slugs)
         query = "SELECT parent FROM tasks WHERE parent NOT NULL AND slug = ?"
         roots |= {parent for slug in slugs for (parent,) in self.conn.execute(query, (slug,))}
-        found = families.with_waits(self.conn, families.look(ground, roots).families)
+        found = families.with_waits(self.conn, families.look(ground, roots).families, roots)
         return {slug: family.state for slug, family in found.items()}
 
     def view(self, refs: Refs, only: frozenset[str] | None) -> View:
@@ -282,7 +282,7 @@ class _Turn:
             seen.problems.update(more.problems)
             waiting = self._concerned(seen, slugs | waiting) - slugs - waiting
             slugs |= waiting
-        made = families.with_waits(self.conn, seen.families)
+        made = families.with_waits(self.conn, seen.families, slugs)
         self.index.pipes.make_ready(())
         names = self._names(ground)
         rows = [self._rows(names, ground, family) for family in made.values()]
@@ -305,12 +305,12 @@ class _Turn:
         return found
 
     def _concerned(self, seen: Seen, slugs: set[str]) -> set[str]:
-        """The tasks that depend on one which has just become complete, or is so no more."""
+        """The tasks that depend on one which has just come, gone, become complete, or is so no more."""
         found: set[str] = set()
         for slug in () if self.all else slugs:
             family = seen.families.get(slug)
-            now = family is not None and family.parent is None and family.state.current is None
-            if now != store.was_complete(self.conn, slug):
+            now = None if family is None else family.parent is None and family.state.current is None
+            if now != store.stood(self.conn, slug):
                 found |= store.dependents(self.conn, slug)
         return self._with_relatives(found) if found else found
 

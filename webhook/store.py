@@ -103,10 +103,10 @@ def put_refs(conn: sqlite3.Connection, before: Mapping[str, str], now: Mapping[s
     conn.executemany("INSERT INTO refs VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET oid = excluded.oid", new)
 
 
-def was_complete(conn: sqlite3.Connection, slug: str) -> bool:
-    """Whether a task of base was complete at the last refresh."""
-    query = "SELECT 1 FROM tasks WHERE slug = ? AND completed_at NOT NULL AND parent IS NULL"
-    return conn.execute(query, (slug,)).fetchone() is not None
+def stood(conn: sqlite3.Connection, slug: str) -> bool | None:
+    """Whether a task of base was complete at the last refresh; None: there was none."""
+    row = conn.execute("SELECT completed_at NOT NULL AND parent IS NULL FROM tasks WHERE slug = ?", (slug,)).fetchone()
+    return bool(row[0]) if row else None
 
 
 def dependents(conn: sqlite3.Connection, slug: str) -> set[str]:
