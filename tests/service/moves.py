@@ -109,7 +109,9 @@ def _merge(world: World) -> None:
     for branch in sorted(world.open_branches()):
         ref = parse_stage_branch(branch)
         kept = world.history(branch, ref.task) if ref else None
-        if ref is None or kept is None or kept[1].entry(ref.stage).state != "ready":
+        if ref is None or kept is None or ref.stage not in kept[1].record.stages:  # planted
+            continue
+        if kept[1].entry(ref.stage).state != "ready":
             continue
         last = ref.stage == kept[1].record.request.stages[-1]
         target = _base_of(world, ref.task) if last else work_branch(ref.task)
