@@ -18,7 +18,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from runner.errors import UserError
 from runner.host import timestamp
 from webhook import problems
-from webhook.api import agents, discussions, live, tasks, workspaces
+from webhook.api import agents, discussions, live, sent, tasks, workspaces
 from webhook.api.room import Room, refused
 from webhook.deliveries import Deliveries
 from webhook.events import Notice
@@ -80,7 +80,15 @@ def create_app(options: Options, log: Callable[..., None] | None = None) -> Fron
 
 def _framework(room: Room, lifespan: Any) -> Litestar:
     return Litestar(
-        route_handlers=[*tasks.ROUTES, *agents.ROUTES, *workspaces.ROUTES, *discussions.ROUTES, *live.ROUTES, PAGES],
+        route_handlers=[
+            *tasks.ROUTES,
+            *agents.ROUTES,
+            *workspaces.ROUTES,
+            *discussions.ROUTES,
+            *sent.ROUTES,
+            *live.ROUTES,
+            PAGES,
+        ],
         dependencies={"room": Provide(lambda: room, sync_to_thread=False, use_cache=True)},
         lifespan=[lifespan],
         openapi_config=_openapi(),

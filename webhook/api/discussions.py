@@ -1,4 +1,4 @@
-"""Discussions: begun, spoken in, followed, given files, made into tasks."""
+"""Discussions: begun, spoken in, followed, made into tasks; sent.py is what is sent in them."""
 
 from asyncio import to_thread
 from hashlib import blake2b
@@ -10,16 +10,13 @@ from litestar.exceptions import HTTPException
 from litestar.params import Body, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
-from runner import git
-from runner.talk import files as kinds
-from runner.talk.files import Refused
 from webhook import talk_queries
 from webhook.api import docs
 from webhook.api.room import Room, TheRoom, answer, missing
 from webhook.api.tasks import Cursor, Limit, write_task
 from webhook.queries import Page
 from webhook.shapes import Made, NewTask
-from webhook.talk_shapes import Discussion, Discussions, Draft, File, FullDiscussion, Message, NewDiscussion, NewMessage
+from webhook.talk_shapes import Discussion, Discussions, Draft, FullDiscussion, Message, NewDiscussion, NewMessage
 from webhook.talking import Talks, Unknown
 
 TAGS = ["discussions"]
@@ -31,7 +28,8 @@ BEGUN = docs.example("About a task", {"task": "fix-login", "text": "Why did you 
 SAID = docs.example("A question", {"text": "Which test shows it?", "who": "Pat"})
 
 
-def _talks(room: Room) -> Talks:
+def talks_of(room: Room) -> Talks:
+    """The discussions of a service, to be written to."""
     return Talks(room.site, room.keeper, room.replies)
 
 
@@ -45,7 +43,7 @@ def _talks(room: Room) -> Talks:
 def begin(room: TheRoom, data: Annotated[NewDiscussion, Body(examples=BEGUN)]) -> Response[bytes]:
     """About a task, or free. A task has one: begun again it is answered with 200."""
     try:
-        id, new = _talks(room).begin(data)
+        id, new = talks_of(room).begin(data)
     except Unknown as error:
         raise missing(str(error)) from error
     body = room.keeper.ask(lambda index, refs: talk_queries.brief(index.conn, id))
@@ -104,7 +102,7 @@ async def say(
     The same id again says it no second time, and shows the same answer.
     """
     try:
-        stored, new = await to_thread(_talks(room).say, id, data)
+        stored, new = await to_thread(talks_of(room).say, id, data)
     except Unknown as error:
         raise missing(str(error)) from error
     told = talk_queries.told(room.reader.conn, id, stored.id)
@@ -152,77 +150,6 @@ async def stop(room: TheRoom, id: Id) -> None:
 
 
 @post(
-    "/api/discussions/{id:str}/files",
-    tags=TAGS,
-    responses=docs.writes(400, 404, 413, 415, 422),
-    summary="Send a file",
-    operation_class=docs.Upload,
-)
-async def send_file(
-    room: TheRoom,
-    id: Id,
-    request: Request[Any, Any, Any],
-    name: Annotated[str, QueryParameter(description="What it is called, such as `plot.png`.", max_length=500)],
-    who: Annotated[str, QueryParameter(description="Your name.", max_length=200)] = "",
-) -> Response[File]:
-    """The body is the file: a picture (PNG, JPEG, GIF, WebP), a PDF or text in UTF-8; 10 MB, and 50 MB in all.
-
-    Another file of the same name gets a number. Name it in a message to say something about it.
-    """
-    try:
-        wanted = kinds.name_of(name)
-        data = await _body(request)
-        stored = await to_thread(_talks(room).attach, id, wanted, data, who)
-        media = kinds.media_type(stored, data)
-    except Unknown as error:
-        raise missing(str(error)) from error
-    except Refused as error:
-        raise HTTPException(status_code=413 if error.large else 422, detail=str(error)) from error
-    where = f"/api/discussions/{id}/files/{stored}".encode("ascii", "ignore").decode()
-    return Response(File(stored, len(data), media), status_code=201, headers={"Location": where})
-
-
-async def _body(request: Request[Any, Any, Any]) -> bytes:
-    """What is sent, as long as it is not too much. Raises `Refused`."""
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > kinds.MOST_FILE:
-            raise Refused(f"a file has at most {kinds.MOST_FILE >> 20} MB", large=True)
-    return bytes(data)
-
-
-@get(
-    "/api/discussions/{id:str}/files/{name:str}",
-    tags=TAGS,
-    responses=docs.content(400, 404),
-    summary="Read a file",
-)
-async def read_file(
-    room: TheRoom, id: Id, name: Annotated[str, PathParameter(max_length=500)], request: Request[Any, Any, Any]
-) -> Response[bytes]:
-    """As what is in it, never as what its name says; nothing in it runs."""
-    found = talk_queries.media(room.reader.conn, id, name)
-    if found is None:
-        raise missing(f"there is no file {name}")
-    media, blob = found
-    headers = {"etag": f'"{blob}"', "cache-control": "private, no-cache", "content-security-policy": _policy(media)}
-    if request.headers.get("if-none-match", "") == headers["etag"]:
-        return Response(b"", status_code=304, headers=headers)
-    data = (await to_thread(git.blobs, room.site.repo, [blob])).get(blob)
-    if data is None:
-        raise missing(f"there is no file {name}")
-    if media not in kinds.SHOWN:
-        headers["content-disposition"] = "attachment"
-    return Response(data, media_type=media, headers=headers)
-
-
-def _policy(media: str) -> str:
-    """Browsers' viewers of PDF do not work inside of `sandbox`, and run nothing of the page's own."""
-    return "default-src 'none'; frame-ancestors 'self'" + ("" if media == "application/pdf" else "; sandbox")
-
-
-@post(
     "/api/discussions/{id:str}/draft",
     sync_to_thread=True,
     status_code=200,
@@ -233,7 +160,7 @@ def _policy(media: str) -> str:
 def draft(room: TheRoom, id: Id) -> Response[Draft]:
     """What the agent would write. Nothing is made: a person changes it, and makes the task."""
     try:
-        return Response(_talks(room).draft(id))
+        return Response(talks_of(room).draft(id))
     except Unknown as error:
         raise missing(str(error)) from error
 
@@ -256,7 +183,7 @@ def make_task(room: TheRoom, id: Id, data: JSONBody[NewTask]) -> Response[Made]:
 
 def task_of(room: Room, id: str, asked: NewTask, who: str = "") -> Made:
     """Write the task that a discussion became, and note it there. Raises `Unknown`, and what `write_task` raises."""
-    talks = _talks(room)
+    talks = talks_of(room)
     talks.found(id)
     origin = f"From discussion {id}"
     description = asked.description if origin in asked.description else f"{asked.description}\n\n{origin}".strip()
@@ -266,4 +193,4 @@ def task_of(room: Room, id: str, asked: NewTask, who: str = "") -> Made:
 
 
 # Litestar wraps a handler for a thread again when a later one comes to its path: those without a thread go first.
-ROUTES = [list_discussions, begin, show, say, events, stop, send_file, read_file, draft, make_task]
+ROUTES = [list_discussions, begin, show, say, events, stop, draft, make_task]
