@@ -229,7 +229,10 @@ def test_a_conversation_becomes_a_task_that_links_back(tmp_path: Path, person: P
         assert f"From discussion {id}" in task and "it says HELLO" in task
         note = shown(service, id)["messages"][-1]
         assert (note["role"], note["task"]) == ("note", "louder")
-        assert service.client.post(f"/api/discussions/{id}/tasks", json=keys | {"id": "louder"}).status_code == 409
+        again = service.client.post(f"/api/discussions/{id}/tasks", json=keys | {"id": "louder"})
+        assert (again.json()["slug"], len(shown(service, id)["messages"])) == ("louder", 3)
+        other = keys | {"id": "louder", "description": "Something else"}
+        assert service.client.post(f"/api/discussions/{id}/tasks", json=other).status_code == 409
         assert service.client.get("/api/tasks/louder").json()["title"] == "Say it louder"
 
 

@@ -18,6 +18,7 @@ from webhook.queries import Page
 from webhook.shapes import Made, NewTask
 from webhook.talk_shapes import Discussion, Discussions, Draft, FullDiscussion, Message, NewDiscussion, NewMessage
 from webhook.talking import Talks, Unknown
+from webhook.writing import Conflict
 
 TAGS = ["discussions"]
 Id = Annotated[str, PathParameter(description="Its id: the slug of its task, or a UUID.", max_length=63)]
@@ -182,14 +183,30 @@ def make_task(room: TheRoom, id: Id, data: JSONBody[NewTask]) -> Response[Made]:
 
 
 def task_of(room: Room, id: str, asked: NewTask, who: str = "") -> Made:
-    """Write the task that a discussion became, and note it there. Raises `Unknown`, and what `write_task` raises."""
+    """Write the task that a discussion became, and note it there; asked again, the same task is noted, not another one.
+
+    Raises `Unknown`, and what `write_task` raises.
+    """
     talks = talks_of(room)
     talks.found(id)
     origin = f"From discussion {id}"
     description = asked.description if origin in asked.description else f"{asked.description}\n\n{origin}".strip()
-    made = write_task(room, msgspec.structs.replace(asked, description=description))
+    try:
+        made = write_task(room, msgspec.structs.replace(asked, description=description))
+    except Conflict:
+        there = _written(room, asked.title, description)  # by somebody who was killed before it was noted
+        if there is None:
+            raise
+        made = there
     talks.made(id, made.slug, asked.title, who)
     return made
+
+
+def _written(room: Room, title: str, description: str) -> Made | None:
+    """The task that says just this, if there is one."""
+    query = "SELECT id, slug, path FROM tasks WHERE title = ? AND description = ?"
+    row = room.keeper.ask(lambda index, refs: index.conn.execute(query, (title, description)).fetchone())
+    return Made(*row) if row else None
 
 
 # Litestar wraps a handler for a thread again when a later one comes to its path: those without a thread go first.
