@@ -39,7 +39,7 @@ def check(options: Options, method: str, path: str, headers: Mapping[str, str]) 
         return None if not writes or same_origin(headers) else Denied(403, "another site sent this request")
     if allowed == "read":
         return Denied(403, "this token may read and not write") if writes else None
-    if given and "authorization" in headers:  # a browser's cookie may be that of an earlier service
+    if _bearer(headers):  # a browser's cookie may be that of an earlier service
         return Denied(401, "this token is not known")
     if options.loopback and not writes:
         return None
@@ -55,11 +55,17 @@ def scope(options: Options, given: str) -> Scope | None:
 
 def token(headers: Mapping[str, str]) -> str:
     """The token that a request carries: in its header, else in our cookie."""
-    kind, _, value = headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer":
-        return value.strip()
+    given = _bearer(headers)
+    if given:
+        return given
     pairs = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
     return next((value for name, _, value in pairs if name == COOKIE), "")
+
+
+def _bearer(headers: Mapping[str, str]) -> str:
+    """The token of an Authorization header."""
+    kind, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() if kind.lower() == "bearer" else ""
 
 
 def is_page(headers: Mapping[str, str]) -> bool:
@@ -74,13 +80,16 @@ def _among(given: str, known: Iterable[str]) -> bool:
 def same_origin(headers: Mapping[str, str]) -> bool:
     """Whether our own pages sent a request that changes something, which a browser has to say with it.
 
-    By `Origin`, or by `Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/); whoever carries a token in a header is
-    no browser's visitor.
+    By `Sec-Fetch-Site`, which no page can set (https://www.w3.org/TR/fetch-metadata/) and a proxy in front of us leaves
+    as it is; by `Origin` where a browser has none, as over plain HTTP. Whoever carries a token in a header is no
+    browser's visitor; a password for a proxy is no token, for browsers send it by themselves.
     """
-    origin = headers.get("origin", "")
-    if "authorization" in headers:
+    if _bearer(headers):
         return True
-    return origin.partition("://")[2] == headers.get("host") if origin else headers.get(FROM) == "same-origin"
+    if FROM in headers:
+        return headers[FROM] == "same-origin"
+    origin, host = headers.get("origin", ""), headers.get("host", "")
+    return bool(host) and origin.partition("://")[2] == host
 
 
 def _name(host: str) -> str:

@@ -72,7 +72,7 @@ class Talks:
         unknown = [name for name in asked.files if name not in there.files]
         if unknown:
             raise Senseless(f"no file {unknown[0]} was sent: send it first")
-        who, files = asked.who or SOMEBODY, tuple(asked.files)
+        who, files = asked.who or SOMEBODY, tuple(dict.fromkeys(asked.files))
         said = Message(asked.id or messages.new_id(), now(), "person", who, asked.text, files, verb=asked.verb)
         redactor = desk(self.site, self.keeper).redactor
         self._tell_task(there, redactor.clean_struct(said))

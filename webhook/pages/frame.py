@@ -49,12 +49,16 @@ class Visitor:
 
 def visitor(room: Room, request: Ask) -> Visitor:
     """Who asks: by the name that they gave, else on their own machine by the one that its Git has for them."""
-    may_write = access.scope(room.options, access.token(dict(request.headers))) == "write"
+    may_write = access.scope(room.options, _token(request)) == "write"
     given = one_name(unquote(request.cookies.get(NAME, "")))
     if given or not room.options.loopback:
         return Visitor(may_write, given)
     own = _person(room.site.folder)
     return Visitor(may_write, own.name, own.email)
+
+
+def _token(request: Ask) -> str:
+    return access.token(dict(request.headers))
 
 
 def one_name(given: str) -> str:
@@ -72,7 +76,7 @@ def page(room: Room, request: Ask, template: str, status: int = 200, /, **values
     frame = {
         "me": visitor(room, request),
         "here": request.url.path,
-        "hub": hub(room),
+        "hub": hub(room) if room.options.loopback or access.scope(room.options, _token(request)) else "",
         "style": assets.address("style.css"),
         "script": assets.address("page.js"),
         "icon": assets.address("icon.svg"),
@@ -83,7 +87,7 @@ def page(room: Room, request: Ask, template: str, status: int = 200, /, **values
 
 
 def hub(room: Room) -> str:
-    """The repository's name: the last part of where it lies."""
+    """The repository's name: the last part of where it lies. Strangers are not told it."""
     return public(room.site.hub.url).rstrip("/").removesuffix("/.git").rpartition("/")[2].removesuffix(".git")
 
 

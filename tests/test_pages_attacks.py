@@ -1,0 +1,128 @@
+"""What strangers, other sites and those who may speak try on the pages and at the service that makes them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from repositories import add_task, at_home, bare_hub, project, settings
+from service.running import READ, WRITE, Service, serving
+
+from runner.talk.messages import new_id
+from webhook.options import Options
+from webhook.pages import talks
+from webhook.talk_shapes import Message
+
+HTML = {"accept": "text/html"}
+AT = "2026-11-23T05:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    top = tmp_path_factory.mktemp("attacked")
+    with pytest.MonkeyPatch.context() as patch:
+        at_home(top, patch)
+        clone = project(top / "clone", agents=settings())
+        add_task(clone)
+        bare_hub(clone, top / "secret-project.git")
+        with serving(clone) as found:
+            yield found
+
+
+# --- who sends a form ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "may"),
+    [
+        ({"authorization": "Basic cHJveHk6cGFzcw==", "origin": "http://evil.example"}, False),
+        ({"authorization": "Basic cHJveHk6cGFzcw=="}, False),
+        ({"authorization": "Bearer", "origin": "http://evil.example"}, False),
+        ({"origin": "https://agents.example.org", "sec-fetch-site": "same-origin"}, True),
+        ({"origin": "https://evil.example.org", "sec-fetch-site": "same-site"}, False),
+        ({"origin": "http://localhost:9999", "sec-fetch-site": "same-site"}, False),
+        ({"origin": "http://localhost:9999"}, False),
+        ({"origin": "null"}, False),
+        ({"origin": "null", "sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "none"}, False),
+    ],
+)  # fmt: skip
+def test_a_cookie_changes_something_only_for_our_own_pages(
+    service: Service, headers: dict[str, str], may: bool
+) -> None:
+    """Browsers send a proxy's password by themselves, and a proxy may not tell us the name that the browser knows."""
+    given = {"cookie": f"pullwright={WRITE}"} | headers
+    assert service.stranger.post("/tasks/nothing/pause", headers=given).status_code == (404 if may else 403)
+    assert service.stranger.post("/login", headers=given, data={"name": "Eve"}).status_code == (303 if may else 403)
+
+
+def test_a_password_for_a_proxy_keeps_nobody_from_looking(service: Service) -> None:
+    given = {"authorization": "Basic cHJveHk6cGFzcw==", "cookie": "pullwright=of-an-earlier-service"}
+    assert service.stranger.get("/api/tasks", headers=given).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0", ""])
+def test_a_name_that_is_not_this_machines_is_refused_whatever_is_asked(service: Service, host: str) -> None:
+    for path in ("/", "/login", "/static/page.js", "/api/tasks", "/api/events", "/?token=" + WRITE):
+        answer = service.client.get(path, headers={"host": host})
+        assert answer.status_code in (400, 403) and "set-cookie" not in answer.headers, path
+
+
+# --- what strangers are told ---------------------------------------------------------------------------------------
+
+
+def test_strangers_on_another_address_are_not_told_what_repository_this_is(service: Service) -> None:
+    assert "secret-project" in service.stranger.get("/login", headers=HTML).text
+    options = service.front.options
+    room = service.front.inner.state.room
+    try:
+        service.front.options = room.options = open_to_all(options)
+        for path in ("/login", "/static/nothing", "/login?then=/x"):
+            assert "secret-project" not in service.stranger.get(path, headers=HTML).text
+        cookie = HTML | {"cookie": f"pullwright={READ}"}
+        assert "secret-project" in service.stranger.get("/login", headers=cookie).text
+    finally:
+        service.front.options = room.options = options
+
+
+def open_to_all(options: Options) -> Options:
+    return replace(options, host="0.0.0.0")
+
+
+# --- how much a page may cost --------------------------------------------------------------------------------------
+
+
+def said(number: int, text: str, *names: str) -> Message:
+    return Message(
+        number, new_id(), AT, "person", "Pat", text, list(names), None, None, "", 0, 0.0, "", False, [], "talk"
+    )
+
+
+def test_a_page_shows_as_many_of_the_last_messages_as_can_be_shown() -> None:
+    many = [said(number, "x" * 100) for number in range(1, 500)]
+    assert talks._newest(many) == many[-talks.MOST_MESSAGES :]
+    long = [said(number, "x" * 100_000) for number in range(1, 50)]
+    assert [one.number for one in talks._newest(long)] == [45, 46, 47, 48, 49]
+    assert talks._newest(long[:1]) == long[:1]
+    assert talks._newest([]) == []
+
+
+def test_a_file_that_is_named_a_thousand_times_is_shown_once(service: Service) -> None:
+    """Each time it is shown it is half a megabyte of a page."""
+    post = service.client.post
+    id = post("/api/discussions", json={"title": "Tables"}).json()["id"]
+    row = ",".join(["=1"] * 40)
+    post(f"/api/discussions/{id}/files?name=table.csv", content="\n".join([row] * 500).encode())
+    for number in range(5):
+        asked = {"text": f"Look {number}", "files": ["table.csv"] * 20, "as": "talk"}
+        assert post(f"/api/discussions/{id}/messages", json=asked).status_code == 202
+    page = service.client.get(f"/discussions/{id}", headers=HTML).text
+    assert page.count("<table") == 1
+    assert page.count(f"/api/discussions/{id}/files/table.csv") == 5
+    found = service.client.get(f"/api/discussions/{id}").json()["messages"]
+    assert {tuple(message["files"]) for message in found} == {("table.csv",)}
+
+
+def test_texts_that_were_sent_are_shown_while_there_is_room(service: Service) -> None:
+    rows = [(f"{number}.txt", "text/plain", 300_000, str(number)) for number in range(9)]
+    assert talks._in_place(rows) == ["0", "1", "2"]
+    assert talks._in_place([("a.png", "image/png", 9, "a"), ("b.txt", "text/plain", 300_001, "b"), *rows[:1]]) == ["0"]
