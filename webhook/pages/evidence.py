@@ -47,7 +47,8 @@ class Document(NamedTuple):
 
 def documents(site: Site, where: Place) -> tuple[tuple[Document, ...], tuple[str, ...]]:
     """The documents of a record in the order of its stages, and the paths of all its other files."""
-    found = {file.path: file.blob for file in git.files(site.repo, where.commit, f"{where.folder}/") if _plain(file)}
+    listed = git.files(site.repo, where.commit, f"{where.folder}/") if where.folder else ()
+    found = {file.path: file.blob for file in listed if _plain(file)}
     names = {path.removeprefix(f"{where.folder}/"): path for path in found}
     shown = [name for name in DOCUMENTS if name in names]
     texts = git.blobs(site.repo, [found[names[name]] for name in shown])

@@ -20,6 +20,7 @@ from webhook.api.room import Room, TheRoom, missing
 from webhook.pages import files, new, reading
 from webhook.pages.frame import Ask, page, visitor
 from webhook.pages.reading import Card
+from webhook.pages.text import LONGEST
 from webhook.queries import Page
 from webhook.talk_shapes import Discussions, FullDiscussion, Message, NewDiscussion, NewMessage
 from webhook.talking import Talks, Unknown
@@ -27,7 +28,9 @@ from webhook.writing import Conflict, Senseless
 
 A_PAGE = 50
 MOST_MESSAGES = 200
+MOST_TEXT = 300_000  # characters of what was said
 MOST_SHOWN = 300_000  # bytes of a file that is shown in its place
+ALL_SHOWN = 1_000_000  # bytes of all of them
 TROUBLE = (Conflict, Senseless, kinds.Refused, UserError, msgspec.ValidationError)
 
 
@@ -88,13 +91,28 @@ async def talk_page(
     if talk is None and card is None:
         raise missing(f"there is no discussion {id}")
     reply = room.replies.of(id)
-    messages = talk.messages[-MOST_MESSAGES:] if talk else []
-    shown = await to_thread(_files, room, id, messages) if talk else {}
-    return page(
-        room, request, "talk.html", status, id=id, talk=talk, messages=messages, task=card, reply=reply, files=shown,
+    messages = _newest(talk.messages) if talk else []
+    named = {name for message in messages for name in message.files}
+    query = "SELECT name, media_type, size, blob FROM discussion_files WHERE discussion_id = ?"
+    rows = [row for row in room.reader.conn.execute(query, (id,)) if row[0] in named]
+    shown = await to_thread(_files, room, rows)
+    return await to_thread(  # Markdown that is made for it takes seconds, in which others are answered
+        page, room, request, "talk.html", status, id=id, talk=talk, messages=messages, task=card, reply=reply,
         coming=reply is not None and not any(one.answers == reply.to for one in messages), ways=_ways(card),
         new_id=uuid.uuid4(), problem=problem, text=text, newest=messages[-1].number if messages else 0,
+        files=shown, first={name: one.number for one in reversed(messages) for name in one.files},
     )  # fmt: skip
+
+
+def _newest(messages: list[Message]) -> list[Message]:
+    """Pure: the last ones, as many as make a page that can be made and read."""
+    room, kept = MOST_TEXT, 0
+    for message in reversed(messages[-MOST_MESSAGES:]):
+        room -= min(len(message.text), LONGEST)
+        if room < 0 and kept:
+            break
+        kept += 1
+    return messages[len(messages) - kept :]
 
 
 def _talk(room: Room, id: str) -> FullDiscussion | None:
@@ -111,17 +129,23 @@ def _talks(room: Room) -> Talks:
     return Talks(room.site, room.keeper, room.replies)
 
 
-def _files(room: Room, id: str, messages: list[Message]) -> dict[str, Shown]:
-    """The files that the messages name; what can be read of them in its place."""
-    query = "SELECT name, media_type, size, blob FROM discussion_files WHERE discussion_id = ?"
-    named = {name for message in messages for name in message.files}
-    rows = [row for row in room.reader.conn.execute(query, (id,)) if row[0] in named]
-    texts = [row[3] for row in rows if kinds.is_text(row[1]) and row[2] <= MOST_SHOWN]
-    held = git.blobs(room.site.repo, texts)
+def _files(room: Room, rows: list[tuple[str, str, int, str]]) -> dict[str, Shown]:
+    """Files by name; what can be read of them in its place."""
+    held = git.blobs(room.site.repo, _in_place(rows))
     return {
         name: Shown(name, media, size, files.shown(name, held[blob]) if blob in held else {})
         for name, media, size, blob in rows
     }
+
+
+def _in_place(rows: list[tuple[str, str, int, str]]) -> list[str]:
+    """Pure: the blobs of the texts that are shown where they were sent, while there is room."""
+    room, found = ALL_SHOWN, []
+    for _, media, size, blob in rows:
+        if kinds.is_text(media) and size <= min(MOST_SHOWN, room):
+            room -= size
+            found.append(blob)
+    return found
 
 
 def _ways(card: Card | None) -> list[tuple[str, str]]:
@@ -144,11 +168,11 @@ async def say(room: TheRoom, request: Ask, id: FromPath[str]) -> Response[Any]:
     if not text:
         return await talk_page(room, request, id, status=422, problem="Say something with it.")
     sent = await _uploads(form)
-    who, card = visitor(room, request).who, _card(room, id)
+    who, card, begun = visitor(room, request).who, _card(room, id), _talk(room, id) is not None
 
     def said() -> None:
         talks = _talks(room)
-        if card is not None and _talk(room, id) is None:
+        if card is not None and not begun:
             talks.begin(NewDiscussion(task=card.slug, who=who))
         names = [talks.attach(id, name, data, who) for name, data in sent]
         given = {"text": text, "id": str(form.get("id") or "") or None, "files": names, "who": who}

@@ -7,8 +7,8 @@ import msgspec
 from litestar import Response, get
 from litestar.params import FromPath
 
-from runner.agents import Settings
 from runner.errors import UserError
+from runner.observe import read_settings
 from webhook import shelf, store
 from webhook.api.room import Room, TheRoom, missing
 from webhook.api.workspaces import folder_of
@@ -64,13 +64,15 @@ async def task_page(
     track = _track(task, card, attempts)
     wanted = str(query.get("changes") or _shown_first(card, track))
     history, number = reading.history(room.reader.conn, task.id, ALL if query.get("history") == "all" else SOME)
-    told = await to_thread(_evidence, room, task, attempts, wanted)
-    return page(
-        room, request, "task.html", status, task=task, card=card, attempts=attempts, depends=task.depends_on,
+    base = store.refs(room.reader.conn)[BASE]
+    workspace = None if task.completed_at else _workspace(room, task)
+    told = await to_thread(_evidence, room, base, task, attempts, wanted, workspace)
+    return await to_thread(  # Markdown that is made for it takes seconds, in which others are answered
+        page, room, request, "task.html", status, task=task, card=card, attempts=attempts, depends=task.depends_on,
         proposals=task.proposals, track=track, wanted=wanted, history=history, entries_number=number,
         totals=_totals(attempts), agents=reading.names(room.reader.conn), titles=TITLES,
         shown=PAPER.get(card.ready or card.stage or "complete", ""), buttons=_buttons(card), asks=_asks(card),
-        gates_words=_gates(card, attempts), on_github=_on_github(room, task), problem=problem, remedy=remedy,
+        gates_words=_gates(card, attempts), problem=problem, remedy=remedy,
         done=DONE.get(str(query.get("done", "")), ""), linkable=lambda path: "://" not in path, **told,
     )  # fmt: skip
 
@@ -84,37 +86,53 @@ def find(room: Room, slug: str) -> FullTask:
     return msgspec.json.decode(body, type=FullTask)
 
 
-@get("/tasks/{slug:str}/log", sync_to_thread=True)
-def show_log(room: TheRoom, request: Ask, slug: FromPath[str]) -> Response[str]:
+@get("/tasks/{slug:str}/log")
+async def show_log(room: TheRoom, request: Ask, slug: FromPath[str]) -> Response[str]:
     """What the task's agent does, for pages that follow it."""
     task = find(room, slug)
-    return page(room, request, "log.html", card=task, steps=evidence.steps(room.site, task.slug))
+    return page(room, request, "log.html", card=task, steps=await to_thread(evidence.steps, room.site, task.slug))
 
 
-def _evidence(room: Room, task: FullTask, attempts: tuple[Attempt, ...], wanted: str) -> dict[str, Any]:
+def _workspace(room: Room, task: FullTask) -> Workspace | None:
+    """The workspace of its agent, if it is on this host."""
+    query = "SELECT id FROM agent_workspaces WHERE task_id = ? AND agent_id = ? AND host = ?"
+    row = room.reader.conn.execute(query, (task.id, task.assigned_agent_id, room.site.id)).fetchone()
+    body = room.reader.workspace(row[0]) if row else None
+    return msgspec.json.decode(body, type=Workspace) if body else None
+
+
+def _evidence(
+    room: Room, base: str, task: FullTask, attempts: tuple[Attempt, ...], wanted: str, workspace: Workspace | None
+) -> dict[str, Any]:
     """What has to be read from Git and from disk."""
-    base = store.refs(room.reader.conn)[BASE]
     where = evidence.place(room.site, base, task, attempts)
     documents, files = evidence.documents(room.site, where)
     change = evidence.change(room.site, base, task.slug, task.stages, attempts, wanted)
     steps = evidence.steps(room.site, task.slug) if task.completed_at is None else ()
-    id, made = _workspace(room, task)
     return {
         "documents": documents, "files": files[:MOST_FILES], "folder": where.folder, "change": change, "steps": steps,
-        "workspace": made, "workspace_id": id,
+        "workspace": _made(room, workspace) if workspace else (), "workspace_id": workspace.id if workspace else "",
+        "on_github": _on_github(room, base, task) if task.proposals else "",
     }  # fmt: skip
 
 
-def _workspace(room: Room, task: FullTask) -> tuple[str, list[shelf.Entry]]:
-    """What lies in the `output/` and `research/` of its agent's workspace on this host."""
-    query = "SELECT id FROM agent_workspaces WHERE task_id = ? AND agent_id = ? AND host = ?"
-    row = room.reader.conn.execute(query, (task.id, task.assigned_agent_id, room.site.id)).fetchone()
-    body = room.reader.workspace(row[0]) if row else None
-    if body is None or task.completed_at:
-        return "", []
-    entries, _ = shelf.entries(folder_of(room, msgspec.json.decode(body, type=Workspace)))
+def _made(room: Room, workspace: Workspace) -> list[shelf.Entry]:
+    """What lies in its `output/` and `research/`."""
+    entries, _ = shelf.entries(folder_of(room, workspace))
     own = [one for one in entries if one.kind == "file" and one.path.startswith(("output/", "research/"))]
-    return row[0], own[:MOST_FILES]
+    return own[:MOST_FILES]
+
+
+def _on_github(room: Room, base: str, task: FullTask) -> str:
+    """Where its pull request is found, if that is where people approve."""
+    try:
+        settings = read_settings(room.site.repo, base)
+    except UserError:
+        return ""
+    url = room.site.hub.url.removesuffix(".git")
+    if settings.forge != "github" or not url.startswith("https://"):
+        return ""
+    return f"{url}/pulls?q=is%3Apr+head%3A{task.proposals[0].branch}"
 
 
 # --- pure ----------------------------------------------------------------------------------------------------------
@@ -171,22 +189,3 @@ def _gates(card: Card, attempts: tuple[Attempt, ...]) -> str:
     if failed:
         return f"Not passed: {', '.join(failed)}."
     return f"{len(found)} gates have passed." if found else "No gate looks at it."
-
-
-def _on_github(room: Room, task: FullTask) -> str:
-    """Where its pull request is found, if that is where people approve."""
-    settings = settings_of(room)
-    url = room.site.hub.url.removesuffix(".git")
-    if settings is None or settings.forge != "github" or not task.proposals:
-        return ""
-    return f"{url}/pulls?q=is%3Apr+head%3A{task.proposals[0].branch}" if url.startswith("https://") else ""
-
-
-def settings_of(room: Room) -> Settings | None:
-    """The settings in force, as far as they can be read."""
-    from runner.observe import read_settings
-
-    try:
-        return read_settings(room.site.repo, store.refs(room.reader.conn)[BASE])
-    except (UserError, KeyError):
-        return None

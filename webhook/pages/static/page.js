@@ -33,11 +33,11 @@ function swap(part, fresh) {
   if (part.isEqualNode(fresh) || part.dataset.was === fresh.outerHTML) return false;
   const was = fresh.outerHTML, at = document.activeElement;
   const id = part.contains(at) && at.id, address = part.contains(at) && at.getAttribute("href");
-  const open = new Map([...part.querySelectorAll("details")].map((one, number) => [number, one.open]));
+  const open = new Map([...part.querySelectorAll("details")].map((one) => [one.dataset.key, one.open]));
   part.replaceChildren(...fresh.childNodes);
   part.className = fresh.className;
   part.dataset.was = was;
-  [...part.querySelectorAll("details")].forEach((one, number) => { if (open.has(number)) one.open = open.get(number); });
+  for (const one of part.querySelectorAll("details")) if (open.has(one.dataset.key)) one.open = open.get(one.dataset.key);
   times(part);
   part.dispatchEvent(new Event("swapped"));
   const again = (id && document.getElementById(id)) || (address && part.querySelector(`a[href="${CSS.escape(address)}"]`));
@@ -60,7 +60,7 @@ async function refresh() {
   try {
     const parts = [...document.querySelectorAll("[data-live]")].filter((part) => part.dataset.on.split(" ").some((kind) => kinds.has(kind)));
     if (parts.length) {
-      const now = await fetched(location.href);
+      const now = await fetched(document.body.dataset.address || location.href);
       for (const part of now ? parts : []) {
         const fresh = now.querySelector(`[data-live="${CSS.escape(part.dataset.live)}"]`);
         if (fresh && !busy(part)) swap(part, fresh);
@@ -121,14 +121,14 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 
-// --- keys: / searches, Control or Command with Enter sends
+// --- keys: Control or Command with K searches, with Enter sends; a plain letter is left to those who speak to their machine
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.matches("input, textarea, select");
-  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+  const held = event.ctrlKey || event.metaKey;
+  if (held && event.key === "k") {
     event.preventDefault();
     document.getElementById("q").focus();
-  } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea")) {
+  } else if (event.key === "Enter" && held && event.target.matches("textarea")) {
     event.target.form.requestSubmit();
   }
 });
