@@ -113,7 +113,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     workspaces of ended tasks stay. What touches `needs_human` is merged by a person alone. `identities` are the numeric
     ids of the runners' accounts on GitHub, `reviewers` whom to ask for reviews, `label` what makes an issue a task.
     `new_tasks` is what the service writes for a task that it is asked for. `talk`: whether an issue's thread is its
-    task's discussion, in which agents answer people with write access.
+    task's discussion, in which agents answer people with write access. `resolve_threads`: whether threads of a review
+    are resolved once work has answered them.
     """
 
     review: ReviewPolicy = ReviewPolicy()
@@ -138,6 +139,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     label: Annotated[str, Meta(min_length=1, max_length=50)] = "pullwright"
     new_tasks: Literal["file", "issue"] = "file"
     talk: bool = True
+    resolve_threads: bool = False
 
 
 Variable = Annotated[

@@ -107,6 +107,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "label": "The label by which somebody with write access makes an issue a task",
         "new_tasks": "What the service writes when it is asked for a task: a file on base, or an issue on GitHub",
         "talk": "Whether agents answer in an issue's thread, which is then its task's discussion",
+        "resolve_threads": "Whether threads of a review are resolved once work has answered them",
     },
     "ReviewPolicy": {
         "design": "human or auto; a human looks at the plan before anything is built",

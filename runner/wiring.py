@@ -150,7 +150,7 @@ def github(site: Site, settings: Settings) -> "GitHub":
         )
     from runner.forge.github import GitHub
 
-    return GitHub(found, settings.policy.identities, settings.policy.label)
+    return GitHub(found, settings.policy.identities, settings.policy.label, settings.policy.resolve_threads)
 
 
 def model(agent: Agent, stage: Stage | Role, folder: Path) -> Model:

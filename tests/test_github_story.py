@@ -83,6 +83,24 @@ def test_with_a_personal_token_its_owner_comments(
     assert not list(leaks(tmp_path, list(fake.world.tokens)))
 
 
+@pytest.mark.parametrize("may", [True, False])
+def test_threads_that_were_answered_are_resolved_where_the_policy_says_so_and_the_token_may(
+    fake: FakeGitHub, bot: str, tmp_path: Path, may: bool
+) -> None:
+    office = Office(fake, tmp_path, policy={"resolve_threads": True})
+    office.world.resolvable = may
+    office.label(office.issue(body=form(Stages="design")).number)
+    office.run()
+    pull = office.pull().number
+    line = {"path": "tasks/issue-1/design.md", "line": 3, "hunk": "+## Goal", "body": "Say why."}
+    office.review(pull, "CHANGES_REQUESTED", lines=[line])
+    other = office.review(pull, "COMMENTED", by="rita", lines=[line | {"body": "So what?"}])  # who is not heard
+    office.run()
+    first, unheard = (c for c in office.world.comments.values() if c.path and c.reply_to is None)
+    assert (first.resolved, unheard.resolved, unheard.review) == (may, False, other)
+    assert [c.reply_to for c in office.world.comments.values() if "Taken up" in c.body] == [first.id]
+
+
 def leaks(folder: Path, secrets: list[str]) -> Iterator[tuple[Path, str]]:
     """Files that hold a secret, whatever kind they are; objects of Git are unpacked."""
     for path in folder.rglob("*"):

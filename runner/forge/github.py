@@ -8,6 +8,7 @@ from functools import cached_property
 from runner.credentials import FOR_LOGS, Credentials
 from runner.errors import ToolError, UserError
 from runner.forge import Heard, Merged, Proposal, Refused, Shown, Subject, Watched
+from runner.forge import github_threads as threads
 from runner.forge.github_client import Client
 from runner.forge.github_proposals import Proposals
 from runner.forge.github_read import Reading
@@ -22,7 +23,8 @@ JOB = 41898282
 
 
 class GitHub:
-    """One repository. `identities` are the ids of our accounts beside the one whose token this is."""
+    """One repository. `identities` are the ids of our accounts beside the one whose token this is. `resolves`: threads
+    that were answered are resolved as well."""
 
     name = "github"
     talks = True
@@ -32,6 +34,7 @@ class GitHub:
         credentials: Credentials,
         identities: Sequence[int] = (),
         label: str = "pullwright",
+        resolves: bool = False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -42,6 +45,7 @@ class GitHub:
         self.proposals = Proposals(self.client, lambda: self.ours)
         self.talk = Talk(self.client, self.proposals, lambda: self.ours, label)
         self.screen = Show(self.client, lambda: self.ours)
+        self.resolves = resolves
         self.reading = Reading(
             self.client, Client(replace(credentials, permissions=FOR_LOGS, _minted=None), clock, sleep)
         )
@@ -109,6 +113,9 @@ class GitHub:
             self.screen.reviewers(pull["number"], wanted, have)
         for remark, text in shown.replies:
             self.screen.reply(pull["number"], remark, text)
+        if self.resolves and shown.replies:
+            answered = {thread for remark, _ in shown.replies for thread in remark.threads}
+            threads.resolve(self.client, int(pull["number"]), answered)
         return int(pull["number"])
 
     def _issue(self, number: int, shown: Shown, link: str) -> None:

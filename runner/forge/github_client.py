@@ -99,6 +99,14 @@ class Client:
             self.sleep(pause or 2.0**attempt)
         raise UserError(f"{self.place.api} does not answer GraphQL: {status} {text[:200]}", "try again later")
 
+    def change(self, question: str, **values: Any) -> bool:
+        """A GraphQL mutation, once; whether it was done. Only for what REST cannot do."""
+        try:
+            found = self.write("POST", self._requester.graphql_url, {"query": question, "variables": values})
+        except (Rejected, Unclear):
+            return False
+        return bool(found) and not found.get("errors")
+
     def _get(self, path: str, query: dict[str, Any]) -> tuple[Any, bool]:
         """One page, and whether there is a next one. What has not changed costs nothing (ETag)."""
         key = f"{path}?{sorted(query.items())}"

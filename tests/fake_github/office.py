@@ -63,7 +63,7 @@ def host_at(clone: Path, time: Time) -> Host:
     found = credentials.from_environment(site.hub.url)
     assert found is not None
     policy = settings.policy
-    forge = GitHub(found, policy.identities, policy.label, clock=time, sleep=time.sleep)
+    forge = GitHub(found, policy.identities, policy.label, policy.resolve_threads, clock=time, sleep=time.sleep)
     return replace(wiring.host(site, settings, say=lambda line: None), forge=forge)
 
 

@@ -198,12 +198,29 @@ class FakeGitHub:
         return found
 
     def _graphql(self, body: Any) -> Any:
-        """The one question that REST cannot answer: when a text was last edited."""
+        """What REST cannot answer: when a text was last edited; and what it cannot do: resolve a thread."""
         given = body["variables"]
+        if "resolveReviewThread" in body["query"]:
+            return self._resolved(int(given["thread"].removeprefix("T_")))
+        if "reviewThreads" in body["query"]:
+            pull = {"reviewThreads": {"nodes": self._threads(given["number"])}}
+            return {"data": {"repository": {"pullRequest": pull}}}
         issue = self.world.issue(given["number"])
         return {
             "data": {"repository": {"issue": {"lastEditedAt": issue.edited, "title": issue.title, "body": issue.body}}}
         }
+
+    def _threads(self, number: int) -> list[dict[str, Any]]:
+        first = [c for c in self.world.comments.values() if c.path and c.number == number and c.reply_to is None]
+        return [
+            {"id": f"T_{c.id}", "isResolved": c.resolved, "comments": {"nodes": [{"databaseId": c.id}]}} for c in first
+        ]
+
+    def _resolved(self, first: int) -> Any:
+        if not self.world.resolvable:
+            return {"data": {"resolveReviewThread": None}, "errors": [{"type": "FORBIDDEN", "message": "Resource not"}]}
+        self.world.comments[first].resolved = True
+        return {"data": {"resolveReviewThread": {"thread": {"isResolved": True}}}}
 
     # --- the App ---------------------------------------------------------------------------------------------------
 

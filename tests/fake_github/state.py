@@ -71,6 +71,7 @@ class Comment:
     reply_to: int | None = None
     commit: str = ""
     reactions: list[tuple[str, int]] = field(default_factory=list)
+    resolved: bool = False
 
 
 @dataclass
@@ -149,6 +150,7 @@ class World:
         self.rules: list[dict[str, Any]] = []
         self.delete_merged = False
         self.private = True
+        self.resolvable = True
         self.app: dict[str, Any] | None = None
         self.minutes = 0
         self._ids = 1000
