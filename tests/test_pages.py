@@ -59,7 +59,7 @@ def test_the_board_has_a_column_a_stage_and_holds_stand_out_with_their_way_out(v
 
 def test_tasks_are_searched_by_their_words_and_filtered(visit: Visit) -> None:
     page = visit.go("/agents")
-    page.keyboard.press("/")
+    page.keyboard.press("Control+k")
     page.keyboard.type("zebr")
     page.keyboard.press("Enter")
     page.wait_for_url("**/?q=zebr")

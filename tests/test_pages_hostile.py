@@ -60,7 +60,10 @@ def test_the_words_themselves_are_seen(visit: Visit) -> None:
     expect(prose).to_contain_text("\\u001b[31mred")
     expect(prose).to_contain_text("\\u202eright to left")
     expect(prose).to_contain_text("{{ 7 * 7 }}")
-    expect(page.locator(".log")).to_contain_text(SCRIPT)
+    expect(page.locator(".log")).to_contain_text(f"{SCRIPT}\\u001b[31mred")
+    expect(visit.go(f"{FILES}/research/table.csv").get_by_role("cell", name="red")).to_have_text(
+        "\\u001b[31mred\\u001b[0m"
+    )
 
 
 def test_a_line_of_5_mb_is_cut_and_the_page_stays_small(visit: Visit, places: tuple[Service, Path]) -> None:

@@ -82,16 +82,24 @@ def test_a_person_watches_talks_answers_pauses_and_approves_on_the_pages(
             coming = page.locator("#coming .stream")
             expect(coming).to_contain_text("as greeting.txt:1 shows;")
             assert "still to come" not in page.content()
-            expect(page.get_by_role("button", name="Stop")).to_be_visible()
             visit.picture("3-streaming")
+            page.get_by_role("button", name="Stop").click()
+            expect(page.locator(".message.agent")).to_contain_text("stopped")
+            expect(page.locator(".message.agent")).to_contain_text("as greeting.txt:1 shows;")
+
+            # Once more, and two of them read it to its end.
+            page.get_by_label("As", exact=True).select_option("talk")
+            page.get_by_label("Your message").fill("Say it once more.")
+            page.get_by_role("button", name="Send").click()
+            expect(coming).to_contain_text("as greeting.txt:1 shows;")
             with visiting(chromium, visit.base) as other:
                 other.go("/discussions/greet")
                 expect(other.page.locator("#coming .stream")).to_contain_text("as greeting.txt:1 shows;")
                 model.gates["word"].set()
-                expect(other.page.locator(".message.agent")).to_contain_text(
+                expect(other.page.locator(".message.agent").last).to_contain_text(
                     "It says hello, as greeting.txt:1 shows; a"
                 )
-            expect(page.locator(".message.agent strong")).to_have_text("hello")
+            expect(page.locator(".message.agent").last.locator("strong")).to_have_text("hello")
             expect(page.locator("#coming")).to_have_count(0)
 
             # The answer to what it asked lets it go on.
@@ -116,7 +124,7 @@ def test_a_person_watches_talks_answers_pauses_and_approves_on_the_pages(
             expect(picture).to_be_visible()
             page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth === 24)")
             expect(page.get_by_role("cell", name="Tuesday")).to_be_visible()
-            expect(page.locator(".message.agent")).to_have_count(2)
+            expect(page.locator(".message.agent")).to_have_count(3)
             visit.picture("5-files")
             assert faults(page) == []
             with visiting(chromium, visit.base, scheme="dark", width=360) as other:
