@@ -93,6 +93,8 @@ def test_the_thought_of_an_action_is_kept():
         (Reply("```bash\nrm -r bui", finish="length"), "length"),
         (Reply("<function=bash><parameter=command>rm -r bui", finish="length"), "length"),
         (Reply("```bash\ncat > a.md <<'EOF'\n# A\n```\nls\n```\nEOF\n```"), "format"),
+        (Reply('{"thought": "I look."' + "\n\r" * 70, finish="length"), "aborted"),
+        (Reply("Hm.\n" + "```yaml\n" * 30, finish="length"), "aborted"),
         (Reply("", completion_tokens=40), "swallowed"),
         (Reply(" \n"), "empty"),
         (Reply('{"tool": "teleport", "arguments": {}}'), "tool"),

@@ -12,6 +12,11 @@ _MESSAGES: dict[Flaw, str] = {
 }
 
 
+# Ollama itself ends a reply after thirty equal tokens, blank ones included (docs/models.md §2.1); other servers go on to
+# the limit. A reply whose last characters only repeat is the same, and being asked to be shorter does not help it.
+RUN, LONGEST_PERIOD = 120, 40
+
+
 def malformed(reply: Reply, rule: str) -> Malformed:
     """What to tell the model about a reply in which no call was found; `rule` says how a call looks."""
     flaw = _flaw(reply)
@@ -20,8 +25,16 @@ def malformed(reply: Reply, rule: str) -> Malformed:
 
 def _flaw(reply: Reply) -> Flaw:
     if reply.finish != "stop":
-        return "length" if reply.finish == "length" else "aborted"
+        return "length" if reply.finish == "length" and not runs_on(reply.text) else "aborted"
     if reply.text.strip():
         return "format"
     # Ollama's template path drops a tool call that it cannot parse: no text, no call, yet tokens were generated.
     return "swallowed" if reply.completion_tokens > 1 else "empty"
+
+
+def runs_on(text: str) -> bool:
+    """Whether a text ends in blanks alone, or in the same few characters again and again."""
+    end = text[-RUN:]
+    if len(end) < RUN:
+        return False
+    return not end.strip() or any(end[period:] == end[:-period] for period in range(1, LONGEST_PERIOD + 1))
