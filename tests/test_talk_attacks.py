@@ -1,6 +1,7 @@
 """What those try who may speak or push: write elsewhere, be somebody else, cost without end, see secrets."""
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import msgspec
 import pytest
 from answer_parts import MODELS, agent, answered, ask, desk_at
 from repositories import add_task, bare_hub, project, settings
-from service.running import until
-from test_talk_api import shown, talking, texts
+from service.running import WRITE, serving, until
+from test_talk_api import DRAFT, shown, talking, texts
 from wire import ScriptedOllama
 from wire.ollama import chunk, last, says, stream
+from wire.server import Answer, Asked
 
 from runner import git as trusted
 from runner.errors import UserError
@@ -19,9 +21,11 @@ from runner.host import Site, site_at
 from runner.secrets import MARK, Redactor
 from runner.talk import discussions
 from runner.talk.delivering import deliver
+from runner.talk.desk import Desk
 from runner.talk.messages import Message, answer_id, new_id, note_id, unanswered
 from runner.talk.showing import settled
 from runner.workspace import Workspace
+from webhook.replies import MOST_WAITING, Replies
 
 AT = "2026-11-23T05:00:00Z"
 ABOUT = {"id": "greet", "title": "x", "created": {"at": AT, "who": "Mallory"}, "task": "greet"}
@@ -169,3 +173,69 @@ def test_an_endless_word_costs_each_piece_of_it_little() -> None:
         settled(word)
     assert settled(word) == word[:-2000]
     assert settled("a (b.c") == "a "
+
+
+# --- cost ----------------------------------------------------------------------------------------------------------
+
+
+class Silent(ScriptedOllama):
+    """Says nothing to a question until it may."""
+
+    def __init__(self) -> None:
+        super().__init__([], models=MODELS)
+        self.may, self.waiting = threading.Event(), 0
+
+    def answer(self, asked: Asked) -> Answer:
+        if "messages" not in (asked.body or {}) or not asked.body["messages"]:
+            return super().answer(asked)
+        self.waiting += 1
+        self.may.wait(120)
+        return says(json.dumps(DRAFT))
+
+
+def test_many_drafts_of_a_silent_model_keep_nobody_else_from_speaking(tmp_path: Path, person: Path) -> None:
+    """Each holds one of the few threads by which a service reads and writes files."""
+    with Silent() as server, serving(home(tmp_path, server.url), debounce=0.01) as service:
+        id = service.client.post("/api/discussions", json={"title": "An idea"}).json()["id"]
+        said = {"text": "It should be louder", "as": "talk"}
+        assert service.client.post(f"/api/discussions/{id}/messages", json=said).status_code == 202
+        ended: list[int] = []
+
+        def draft() -> None:
+            ended.append(service.client.post(f"/api/discussions/{id}/draft", timeout=120).status_code)
+
+        drafts = [threading.Thread(target=draft, daemon=True) for _ in range(12)]
+        for one in drafts:
+            one.start()
+        until(lambda: ended == [409] * 10 and server.waiting == 3, (ended, service.log), 60)
+        sent = service.stranger.post(
+            f"/api/discussions/{id}/files?name=a.txt", content=b"x", headers={"authorization": f"Bearer {WRITE}"}
+        )
+        assert sent.status_code == 201
+        server.may.set()
+        for one in drafts:
+            one.join(60)
+        assert sorted(ended) == [200] * 2 + [409] * 10
+
+
+def test_questions_of_many_discussions_at_once_make_few_threads(hub: tuple[Path, Path]) -> None:
+    site = site_at(hub[1])
+    ask(site, "greet", "Why?")
+    head = discussions.read(site, "greet").head  # type: ignore[union-attr]
+    ids = [new_id() for _ in range(200)]
+    lines = "".join(f"create {discussions.HERE}{id} {head}\n" for id in ids)
+    trusted.git(site.repo, "update-ref", "--stdin", stdin=lines.encode())
+    may = threading.Event()
+
+    def desk() -> Desk:
+        may.wait(120)
+        raise UserError("nobody is there", "wait")
+
+    replies = Replies(site, desk, lambda: None, lambda what, **more: None)
+    taken = [replies.attend(id) for id in ids]
+    assert taken == [True] * MOST_WAITING + [False] * (200 - MOST_WAITING)
+    assert replies.attend(ids[0])
+    may.set()
+    until(lambda: not replies._at, "they end", 60)
+    assert replies.attend(ids[-1]), "there is room again"
+    until(lambda: not replies._at, "it ends", 60)

@@ -4,7 +4,8 @@ answered, here or on another host, is found by a sweep."""
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,9 +18,15 @@ from runner.talk.messages import unanswered
 from webhook import talk_queries
 from webhook.following import Bells, Reply, follow
 from webhook.queries import Reader
+from webhook.writing import Conflict
 
 AT_ONCE = 4
 """Answers that one service makes at the same time; the model servers behind them have queues of their own."""
+MOST_WAITING = 64
+"""Discussions that have a thread, most of which wait for their turn; others are found by the sweep."""
+DRAFTS = 2
+"""Tasks that are written of conversations at the same time: each holds one of the threads that make answers, and a
+machine with few processors has five of them."""
 LOOK = 0.25  # seconds between two looks at the index: another process may write it
 SWEEP = 30.0  # seconds between two looks for questions that nobody answers
 STALE = timedelta(days=1)
@@ -46,19 +53,33 @@ class Replies:
         self._tries: dict[str, tuple[int, float]] = {}  # by question: how many, and when the next may be
         self._swept: dict[str, tuple[str, float]] = {}  # by discussion: its head then, and when
         self._slots = threading.Semaphore(AT_ONCE)
+        self._drafts = threading.Semaphore(DRAFTS)
         self._bells = Bells()
         self._ended = threading.Event()
 
     # --- answering -------------------------------------------------------------------------------------------------
 
-    def attend(self, discussion: str) -> None:
-        """See to it that the questions of a discussion get their answers."""
+    def attend(self, discussion: str) -> bool:
+        """See to it that the questions of a discussion get their answers; False where there are too many others."""
         with self._lock:
             if discussion in self._at:
                 self._again.add(discussion)
-                return
+                return True
+            if len(self._at) >= MOST_WAITING:
+                return False
             self._at[discussion] = None
         threading.Thread(target=self._work, args=(discussion,), name=f"talk-{discussion}", daemon=True).start()
+        return True
+
+    @contextmanager
+    def drafting(self) -> Iterator[None]:
+        """While a task is written of a conversation. Raises `Conflict` where enough are being written."""
+        if not self._drafts.acquire(blocking=False):
+            raise Conflict("other tasks are being written just now: try it again in a minute")
+        try:
+            yield
+        finally:
+            self._drafts.release()
 
     def of(self, discussion: str) -> Reply | None:
         """The answer that is on its way in a discussion, or the one that came to nothing last."""
@@ -159,9 +180,8 @@ class Replies:
         now = time.monotonic()
         for discussion, question, head in talk_queries.waiting(reader.conn, oldest()):
             before, at = self._swept.get(discussion, ("", 0.0))
-            if head != before or (now - at > SWEEP and self._due(question)):
+            if (head != before or (now - at > SWEEP and self._due(question))) and self.attend(discussion):
                 self._swept[discussion] = (head, now)
-                self.attend(discussion)
 
     # --- following -------------------------------------------------------------------------------------------------
 

@@ -88,10 +88,15 @@ class Talks:
         return stored
 
     def draft(self, id: str) -> Draft:
-        """The task that a discussion amounts to, as its agent would write it. Raises `Unknown`, `UserError`."""
+        """The task that a discussion amounts to, as its agent would write it.
+
+        Raises `Unknown`, `Conflict` where enough are being written, `UserError`.
+        """
         self.found(id)
         gone = self.keeper.ask(lambda index, refs: away(self.site.repo, refs))
-        return msgspec.convert(msgspec.to_builtins(drafting.draft(desk(self.site, self.keeper), id, gone)), Draft)
+        with self.replies.drafting():
+            made = drafting.draft(desk(self.site, self.keeper), id, gone)
+        return msgspec.convert(msgspec.to_builtins(made), Draft)
 
     def made(self, id: str, task: str, title: str, who: str = "") -> None:
         """Note that the discussion became a task."""

@@ -155,7 +155,7 @@ async def stop(room: TheRoom, id: Id) -> None:
     sync_to_thread=True,
     status_code=200,
     tags=TAGS,
-    responses=docs.writes(400, 404, 415),
+    responses=docs.writes(400, 404, 409, 415),
     summary="Draft a task",
 )
 def draft(room: TheRoom, id: Id) -> Response[Draft]:
