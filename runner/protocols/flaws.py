@@ -12,8 +12,8 @@ _MESSAGES: dict[Flaw, str] = {
 }
 
 
-# Ollama itself ends a reply after thirty equal tokens, blank ones included (docs/models.md §2.1); other servers go on to
-# the limit. A reply whose last characters only repeat is the same, and being asked to be shorter does not help it.
+# Ollama itself ends a reply after thirty equal tokens, blank ones included (docs/models.md §2.1); other servers go on
+# to the limit. It is the same, and to be asked for something shorter does not help.
 RUN, LONGEST_PERIOD = 120, 40
 
 
