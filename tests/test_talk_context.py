@@ -12,10 +12,12 @@ from wire import ScriptedOllama
 from wire.ollama import says
 
 from runner import commands
+from runner.host import site_at
 from runner.observe import fetch_refs
 from runner.talk import discussions
 from runner.talk.context import SHARES, Matter, Sent, opening, shares
-from runner.talk.messages import About, Created, Message, new_id
+from runner.talk.matter import gather
+from runner.talk.messages import About, Created, Message
 from runner.window import Window, size
 
 SYSTEM = "You answer."
@@ -96,36 +98,46 @@ def test_the_window_that_the_server_really_has_decides(tmp_path: Path, person: P
     assert context < sent < context * 3
 
 
-def test_a_task_comes_with_all_that_is_known_of_it(tmp_path: Path, person: Path) -> None:
-    """Design, gates, history, change and last steps of a task that was really worked on, seen from another clone."""
-    with ScriptedOllama([says("Yes.")], models=MODELS) as server:
-        scripted = {"name": "scripted", "model": "r", "provider": "scripted", "endpoint": ".pullwright/replies.yaml"}
-        review = AUTO | {"test": "human"}
-        here = project(tmp_path / "clone", agents=settings(scripted, agent(server.url), review=review))
-        add_task(here, acceptance=["it says goodbye"])
-        hub = bare_hub(here, tmp_path / "hub.git")
-        typed(here, "run")
-        desk = desk_at(clone(hub, tmp_path / "other"))
-        discussions.begin(desk.site, About("greet", "t", Created(AT, "Pat"), "greet", "gemma"))
-        question = discussions.say(desk.site, "greet", Message(new_id(), AT, "person", "Pat", "Why this file?"))
-        answered(desk, "greet", question)
-        told = "\n".join(message["content"] for message in server.chats[0]["messages"])
-    for known in ("Say goodbye", "- it says goodbye", "test, attempt 1: held, by scripted", "gate passed",
-                  "held: agent failed",
-                  "## Files to touch", "+goodbye", "test-report.md", "did and saw last"):  # fmt: skip
-        assert known in told, known
-
-
 def test_an_issue_that_nobody_has_begun_with_is_told_as_it_was_accepted(tmp_path: Path, person: Path) -> None:
     with ScriptedOllama([says("Yes.")], models=MODELS) as server:
         here = project(tmp_path / "clone", agents=settings(agent(server.url)))
         bare_hub(here, tmp_path / "hub.git")
         desk = desk_at(here)
-        site, request = desk.site, {"title": "Whisper", "description": "It is too loud."}
+        site, request = desk.site, {"title": "Whisper", "description": "It is too loud.", "acceptance": ["it is soft"]}
         given = {"request": request, "by": "Pat", "source": "https://example.invalid/7", "text": "0" * 64, "act": "1"}
         commands.append(site.repo, site.hub.url, commands.ref_of("issue-7"), commands.new("accept", "Pat", AT, **given))
         question = ask(site, "issue-7", "Is that all?")
         fetch_refs(site)
         answered(desk, "issue-7", question)
         told = "\n".join(message["content"] for message in server.chats[0]["messages"])
-    assert "Whisper\n\nIt is too loud." in told and "Nobody has begun with it yet." in told
+    assert (
+        "Whisper\n\nIt is too loud.\n\nWhat must be true in the end:\n- it is soft" in told
+        and "Nobody has begun with it yet." in told
+    )
+
+
+def test_a_task_comes_with_all_that_is_known_of_it_wherever_it_stands(tmp_path: Path, person: Path) -> None:
+    """Seen from a clone that has no part in the work: everything is in Git."""
+    here = project(tmp_path / "clone", agents=settings(review=AUTO | {"build": "human"}))
+    add_task(here, description="A second line.")
+    site = site_at(clone(bare_hub(here, tmp_path / "hub.git"), tmp_path / "other"))
+    typed(here, "run")
+    for order in (commands.new("assign", "Pat", AT, agent="gemma"), commands.new("pause", "Pat", AT)):
+        commands.append(site.repo, site.hub.url, commands.ref_of("greet"), order)
+    begun = discussions.begin(site, About("greet", "t", Created(AT, "Pat"), "greet"))
+    before = gather(site, fetch_refs(site).base, begun)
+    made = opening(SYSTEM, before.matter, [], said("Why?"), Window(16384, 1024))
+    for known in ("A second line.", "build, attempt 1: ready, by scripted", "gate passed", "People have paused it.",
+                  "Pat: pause", "## Files to touch", "+goodbye", "did and saw last"):  # fmt: skip
+        assert known in made.turns[1].text, known
+    assert before.agents == ("gemma", "scripted")
+
+    commands.append(site.repo, site.hub.url, commands.ref_of("greet"), commands.new("resume", "Pat", AT))
+    commands.append(
+        site.repo, site.hub.url, commands.ref_of("greet"), commands.new("assign", "Pat", AT, agent="scripted")
+    )
+    typed(here, "review", "greet", "--approve")
+    assert "complete  done" in typed(here, "run").out
+    after = gather(site, fetch_refs(site).base, begun)
+    assert "+goodbye" in after.matter.diff and "complete, attempt 1: ready" in after.matter.standing
+    assert "paused it" not in after.matter.standing and after.agents == ("scripted",)

@@ -1,10 +1,13 @@
 """What belongs to a discussion besides what was said, read from Git and from this host's live log."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from runner import backlog, briefing, commands, git, live, replay
+from runner import backlog, briefing, commands, git, live, replay, trajectory
+from runner.commands import Command
 from runner.errors import UserError
+from runner.history import RECORD
 from runner.host import Site
 from runner.lease import TRAJECTORY
 from runner.lifecycle import parse_stage_branch
@@ -15,8 +18,6 @@ from runner.talk import files as kinds
 from runner.talk.context import Matter, Sent
 from runner.talk.looking import difference
 from runner.talk.messages import Discussion
-from runner.task import TaskFile
-from runner.trajectory import entries
 from runner.wording import gate_line, one_line
 
 TAIL = 64 << 10
@@ -46,18 +47,19 @@ def gather(site: Site, base: str, discussion: Discussion) -> Found:
     if task is None:
         return Found(base, base, Matter(guidance=guidance, files=sent))
     head, found = _newest(site.repo, base, task)
-    record = found.record
-    before = _fork(site.repo, head, base)
+    said = commands.read(site.repo, git.resolve(site.repo, f"{OURS}commands/tasks/{task}"))
+    folder = found.folder or f"tasks/{task}"
+    before, after = _change(site.repo, head, base, folder)
     matter = Matter(
-        task=_task(site.repo, base, task, record),
-        standing=_standing(found),
-        documents=briefing.documents(site.repo, head, found.folder or f"tasks/{task}"),
+        task=_task(site.repo, base, task, found.record, said),
+        standing=_standing(found, said),
+        documents=briefing.documents(site.repo, head, folder),
         observations=_observations(site, task),
-        diff=difference(site.repo, before, head) if head != base else "",
+        diff=difference(site.repo, before, after),
         guidance=guidance,
         files=sent,
     )
-    return Found(head, before, matter, _agents(record))
+    return Found(head, before, matter, _agents(found.record, said))
 
 
 def _newest(repo: git.Repo, base: str, task: str) -> tuple[str, Kept]:
@@ -75,25 +77,23 @@ def _newest(repo: git.Repo, base: str, task: str) -> tuple[str, Kept]:
     return base, kept(repo, base, task)
 
 
-def _fork(repo: git.Repo, head: str, base: str) -> str:
-    done = git.execute(repo, "merge-base", head, base)
-    return done.stdout.decode().strip() or base
+def _change(repo: git.Repo, head: str, base: str, folder: str) -> tuple[str, str]:
+    """The two commits between which a task's change lies: since it left base, or the merge that brought it there."""
+    if head != base:
+        return git.execute(repo, "merge-base", head, base).stdout.decode().strip() or base, head
+    merge = git.git(repo, "log", "-1", "--first-parent", "--format=%H", base, "--", f"{folder}/{RECORD}")
+    return (f"{merge}^1", merge) if merge and git.resolve(repo, f"{merge}^1") else (base, base)
 
 
-def _task(repo: git.Repo, base: str, task: str, record: Record | None) -> str:
-    """What was asked for, in its frozen words where there are any."""
+def _task(repo: git.Repo, base: str, task: str, record: Record | None, said: Sequence[Command]) -> str:
+    """What was asked for: in its frozen words where there are any, as its file says, as its issue was accepted."""
     if record is not None:
         asked = record.request
         return _asked(asked.title, asked.body, asked.acceptance)
-    file = next((one.request for one in backlog.read(repo, base).tasks if one.id == task), None) or _issue(repo, task)
-    return _asked(file.title, file.description, file.acceptance) if file else ""
-
-
-def _issue(repo: git.Repo, task: str) -> TaskFile | None:
-    """The request of an issue that somebody accepted as a task, and nobody has begun with."""
-    said = commands.read(repo, git.resolve(repo, f"{OURS}commands/tasks/{task}"))
+    file = next((one.request for one in backlog.read(repo, base).tasks if one.id == task), None)
     accepted = commands.standing(said).accepted
-    return accepted.request if accepted else None
+    request = file or (accepted.request if accepted else None)
+    return _asked(request.title, request.description, request.acceptance) if request else ""
 
 
 def _asked(title: str, body: str, acceptance: tuple[str, ...]) -> str:
@@ -101,13 +101,19 @@ def _asked(title: str, body: str, acceptance: tuple[str, ...]) -> str:
     return "\n".join([title, "", body.strip(), "", *wanted]).strip()
 
 
-def _standing(found: Kept) -> str:
-    """Each stage in a line, with its gates and what holds it; then the newest lines of the history."""
-    if found.record is None:
-        return "Nobody has begun with it yet."
-    stages = [line for stage, entry in found.record.stages.items() for line in _stage(stage, entry)]
-    said = [f"{u.timestamp} {u.agent or u.actor or 'runner'}: {one_line(u.content, 200)}" for u in found.updates]
-    return "\n".join([*stages, *(["Newest in its history:"] if said else []), *said[-UPDATES:]])
+def _standing(found: Kept, said: Sequence[Command]) -> str:
+    """What people decided, each stage in a line with its gates and what holds it, the newest lines of the history."""
+    now = commands.standing(said)
+    decided = [f"People have {word} it." for word in ("paused", "cancelled") if getattr(now, word)]
+    stages = (
+        [line for stage, entry in found.record.stages.items() for line in _stage(stage, entry)] if found.record else []
+    )
+    told = [f"{u.timestamp} {u.agent or u.actor or 'runner'}: {one_line(u.content, 200)}" for u in found.updates]
+    known = {update.id for update in found.updates}
+    new = [f"{c.at} {c.who}: {c.verb} {one_line(c.text, 200)}".rstrip() for c in said if c.id not in known]
+    lines = [*told, *new][-UPDATES:]
+    begun = stages or ["Nobody has begun with it yet."]
+    return "\n".join([*decided, *begun, *(["Newest in its history:"] if lines else []), *lines])
 
 
 def _stage(stage: str, entry: Entry) -> list[str]:
@@ -117,8 +123,11 @@ def _stage(stage: str, entry: Entry) -> list[str]:
     return [head, *(f"  gate {gate_line(gate)}" for gate in entry.gates), *held]
 
 
-def _agents(record: Record | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(entry.agent for entry in reversed(record.stages.values()))) if record else ()
+def _agents(record: Record | None, said: Sequence[Command]) -> tuple[str, ...]:
+    """Whom people assigned, then those that worked on it, the last one first."""
+    assigned = commands.standing(said).agent
+    worked = [entry.agent for entry in reversed(record.stages.values())] if record else []
+    return tuple(dict.fromkeys([*([assigned] if assigned else []), *worked]))
 
 
 def _observations(site: Site, task: str) -> str:
@@ -139,7 +148,7 @@ def _pushed(repo: git.Repo, task: str) -> str:
     out = git.git(repo, "for-each-ref", "--sort=-committerdate", "--format=%(objectname)", f"{OURS}trajectories/{task}")
     data = next((found for oid in out.splitlines()[:1] if (found := git.read(repo, oid, TRAJECTORY))), b"")
     try:
-        turns = list(entries(data, task))[-STEPS:]
+        turns = list(trajectory.entries(data, task))[-STEPS:]
     except UserError:
         return ""
     return "\n".join(replay.chat(turns))
