@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.lifecycle import STAGES, Stage
-from runner.tools import GROUPS, MOST, STAGE_EXTRAS, STAGE_TOOLS, TOOLS, describe, observation_cap, offered
+from runner.tools import GROUPS, MOST, STAGE_EXTRAS, STAGE_TOOLS, TOOLS, describe, most, observation_cap, offered
 
 ALL = tuple(GROUPS)
 
@@ -49,6 +49,17 @@ def test_what_an_agent_may_do_beside_takes_the_place_of_the_dispensable() -> Non
     )
     assert offered(Stage.BUILD, ("bash", "files")) == STAGE_TOOLS[Stage.BUILD]
     assert offered(Stage.BUILD, ("bash", "files", "python"), {"python_install"})[3:] == ("python_run", "finish")
+
+
+def test_a_large_window_is_offered_more_and_keeps_what_the_stage_needs() -> None:
+    assert [most(context) for context in (8192, 32767, 32768)] == [5, 5, 9]
+    for stage in Stage:
+        names = offered(stage, ALL, most=most(131072))
+        assert 5 < len(names) <= 9 and names[-1] == "finish" and {"write", "view"} & set(names)
+    assert set(offered(Stage.DESIGN, ALL, most=9)) >= {"view", "write", "web_fetch", "github_read", "issue_comment"}
+    assert set(offered(Stage.COMPLETE, ALL, most=9)) >= {"bash", "pdf_write", "mail_send", "issue_comment"}
+    seen = {name for stage in Stage for name in offered(stage, ALL, most=9)}
+    assert seen | {"search"} == set(TOOLS), "every tool can be had somewhere; searching is the terminal's too"
 
 
 def test_a_description_is_made_of_signature_and_docstring() -> None:
