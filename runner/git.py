@@ -182,6 +182,21 @@ def git(
     return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
+def beginning(repo: Repo, most: int, *args: str) -> bytes:
+    """The first `most` bytes of what a command says that only reads; it is ended when there is more.
+
+    Agents and those who push decide how much there is of a difference, or of lines that are found.
+    """
+    guards = [word for guard in _GUARDS for word in ("-c", guard)]
+    with subprocess.Popen(
+        ["git", *guards, *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(repo), cwd="/"
+    ) as run:
+        assert run.stdout is not None
+        found = run.stdout.read(most)
+        run.kill()
+    return found
+
+
 def require_git() -> None:
     """Raises `UserError` where git is missing or too old."""
     try:

@@ -18,8 +18,9 @@ from wire.server import Answer, Asked
 from runner import git as trusted
 from runner.errors import UserError
 from runner.host import Site, site_at
+from runner.observe import observe
 from runner.secrets import MARK, Redactor
-from runner.talk import discussions
+from runner.talk import discussions, looking
 from runner.talk.delivering import deliver
 from runner.talk.desk import Desk
 from runner.talk.messages import Message, answer_id, new_id, note_id, unanswered
@@ -173,6 +174,55 @@ def test_an_endless_word_costs_each_piece_of_it_little() -> None:
         settled(word)
     assert settled(word) == word[:-2000]
     assert settled("a (b.c") == "a "
+
+
+# --- what an agent that talks can see ---------------------------------------------------------------------------------
+
+
+def looked(site: Site, tool: str, /, **arguments: object) -> str:
+    """What the agent of the discussion `greet` is shown."""
+    base = trusted.remote_refs(site.repo, site.hub.url, "refs/heads/main")["refs/heads/main"]
+    return looking.run(looking.View(site, base, base, "greet", 2000, Redactor()), tool, dict(arguments))
+
+
+def test_an_agent_sees_no_commit_of_other_tasks_or_of_what_was_said_of_them(hub: tuple[Path, Path]) -> None:
+    site = site_at(hub[1])
+    observe(site)
+    ask(site, "greet", "Say nobody that the wage is 4000")
+    said = discussions.read(site, "greet")
+    assert said is not None
+    for word in (said.head, said.head[:9]):
+        assert "There is no commit" in looked(site, "diff", commit=word)
+    base = trusted.remote_refs(site.repo, site.hub.url, "refs/heads/main")["refs/heads/main"]
+    assert "tasks/greet.yaml" in looked(site, "diff", commit=base)
+
+
+def test_no_argument_leads_out_of_the_repository_or_ends_the_answer(hub: tuple[Path, Path]) -> None:
+    site = site_at(hub[1])
+    observe(site)
+    ask(site, "greet", "Well?")
+    for tool, name, words in (
+        ("view", "path", ("--help", ".git/config", ":(glob)**", "/etc/passwd", "x\0y", "\ud800", "../../x")),
+        ("search", "text", ("--open-files-in-pager=id", "a\0b", "-f/etc/passwd", "\ud800")),
+        ("diff", "commit", ("--output=/tmp/x", "HEAD", "main^{/x}", "HEAD:greeting.txt")),
+        ("log", "path", ("--all", "x\0", "../x")),
+        ("file", "name", ("../discussion.json", "x\0", "../../../etc/passwd", "\udc80")),
+    ):
+        for word in words:
+            said = looked(site, tool, **{name: word})
+            assert said
+            assert not any(found in said for found in ("root:", "[core]", "Say goodbye", "usage:")), (tool, word, said)
+
+
+def test_of_what_an_agent_wrote_no_more_is_read_than_can_be_shown(hub: tuple[Path, Path]) -> None:
+    site = site_at(hub[1])
+    observe(site)
+    base = trusted.remote_refs(site.repo, site.hub.url, "refs/heads/main")["refs/heads/main"]
+    tree = trusted.tree_with(site.repo, trusted.tree_of(site.repo, base), {"big.txt": b"needle " * 700_000})
+    head = trusted.commit(site.repo, tree, [base], "x")
+    assert len(looking.difference(site.repo, base, head)) == looking.MOST_READ
+    view = looking.View(site, head, base, "greet", 2000, Redactor())
+    assert "big.txt:1:needle" in looking.run(view, "search", {"text": "needle"})
 
 
 # --- cost ----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 from msgspec import Meta
 
 from runner import git
+from runner.characters import unfit
 from runner.errors import ToolError
 from runner.host import Site
 from runner.models import ToolSpec
@@ -23,6 +24,7 @@ from runner.tools.untrusted import fenced
 PAGE, HITS, COMMITS = 100, 30, 20
 LINE = 300
 LARGEST = 5 << 20
+MOST_READ = 1 << 20  # bytes of a difference, or of lines that are found
 _COMMIT = re.compile(r"[0-9a-f]{4,64}")
 
 
@@ -65,8 +67,8 @@ def search(look: View, text: str, path: str = ".") -> Observation:
         raise ToolError("Give a text of one line to look for.")
     fold = ("--ignore-case",) if text == text.lower() else ()
     args = ("grep", "-n", "-I", "--no-color", "--full-name", "--fixed-strings", *fold, "-e", text, look.head, "--")
-    done = git.execute(look.site.repo, *args, *(() if _path(path) == "." else (_path(path),)))
-    hits = done.stdout.decode("utf-8", "replace").splitlines()
+    found = git.beginning(look.site.repo, MOST_READ, *args, *(() if _path(path) == "." else (_path(path),)))
+    hits = found.decode("utf-8", "replace").splitlines()
     if not hits:
         raise ToolError(f"Nothing under {_path(path)} holds that text.")
     shown = [hit.removeprefix(f"{look.head}:")[:LINE] for hit in hits[:HITS]]
@@ -133,7 +135,7 @@ SPECS: tuple[ToolSpec, ...] = tuple(describe(tool) for tool in TOOLS.values())
 def run(look: View, name: str, arguments: dict[str, Any]) -> str:
     """What a look shows: without controls and secrets, cut to the view's cap. A refusal is told in the same way."""
     try:
-        said = TOOLS[name](look, **arguments).text
+        said = TOOLS[name](look, **_fit(arguments)).text
     except (ToolError, kinds.Refused) as error:
         said = str(error)
     except git.GitError as error:
@@ -141,10 +143,18 @@ def run(look: View, name: str, arguments: dict[str, Any]) -> str:
     return elide(look.redactor.clean(plain(said)), look.cap, "look at a smaller part")
 
 
+def _fit(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments with which a program can be started. Raises `ToolError` for characters that none can be given."""
+    for name, value in arguments.items():
+        if isinstance(value, str) and (found := unfit(value, "\n\t")):
+            raise ToolError(f"{name} holds {found}, which stands in no path and in no line.")
+    return arguments
+
+
 def difference(repo: git.Repo, old: str, new: str, *paths: str) -> str:
     """What differs between two commits, as a person reads it; no program of the repository's has a say in it."""
     plainly = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--submodule=short")
-    return git.git(repo, "diff", *plainly, old, new, "--", *paths)
+    return git.beginning(repo, MOST_READ, "diff", *plainly, old, new, "--", *paths).decode("utf-8", "replace")
 
 
 def _path(path: str) -> str:
@@ -156,8 +166,10 @@ def _path(path: str) -> str:
 
 
 def _commit(look: View, word: str) -> str:
+    """A commit of the history that is talked about: the mirror also holds other tasks' branches and what was said of
+    them. Raises `ToolError` for what is none."""
     found = git.resolve(look.site.repo, word) if _COMMIT.fullmatch(word) else None
-    if found is None:
+    if found is None or not any(git.is_ancestor(look.site.repo, found, tip) for tip in (look.head, look.base)):
         raise ToolError(f"There is no commit {word[:40]}. The tool log lists them.")
     return found
 
