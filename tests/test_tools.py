@@ -205,6 +205,18 @@ def test_a_symlink_in_the_workspace_reaches_no_file_of_the_host(work: Work, src:
     assert "canary" not in say(work, "search", text="canary")
 
 
+def test_a_search_takes_a_regular_expression_between_slashes(work: Work, src: Path) -> None:
+    (src / "a.py").write_text("def parse_date(text):\n    return Date(text)\n# def old_date\n")
+    assert say(work, "search", text=r"/^def \w+_date\(/") == "a.py:1: def parse_date(text):"
+    assert say(work, "search", text=r"/DATE\W/") == "Nothing under . holds that text."
+    assert say(work, "search", text=r"/date\W/").splitlines() == [
+        "a.py:1: def parse_date(text):",
+        "a.py:2: return Date(text)",
+    ]
+    assert "Nothing" in say(work, "search", text=r"\w+_date"), "without slashes it is the text itself"
+    assert refusal(work, "search", text="/(/").startswith("/(/ is no regular expression: ")
+
+
 def test_search_lists_thirty_hits_with_their_lines(work: Work, src: Path) -> None:
     (src / "sub").mkdir()
     (src / "sub" / "b.py").write_text("x = 1\n  Needle = 2\n")

@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -119,24 +120,34 @@ def shown_in(path: str) -> list["os.DirEntry[str]"]:
 
 
 def search(path: str, name: str, text: str) -> str:
-    """The first `HITS` lines that hold `text`, as `file:line: text`; case counts only if `text` has capitals."""
-    needle = text.encode("utf-8", "surrogateescape")
-    hits = list(itertools.islice(found(path, needle, needle == needle.lower()), HITS + 1))
+    """The first `HITS` lines that hold `text`, or fit a regular expression between slashes, as `file:line: text`."""
+    hits = list(itertools.islice(found(path, pattern(text)), HITS + 1))
     if not hits:
         return f"Nothing under {name} holds that text."
     more = "\n(more than 30 hits: search for something longer, or in one folder)" if len(hits) > HITS else ""
     return "\n".join(hits[:HITS]) + more
 
 
-def found(path: str, needle: bytes, fold: bool) -> Iterator[str]:
+def pattern(text: str) -> "re.Pattern[bytes]":
+    """What to look for; case counts only if the text has capitals."""
+    regular = len(text) > 2 and text[0] == text[-1] == "/"
+    words = text[1:-1] if regular else re.escape(text)
+    plain = re.sub(r"\\.", "", words) if regular else text  # the W of \W is no capital
+    flags = re.MULTILINE if plain != plain.lower() else re.MULTILINE | re.IGNORECASE
+    try:
+        return re.compile(words.encode("utf-8", "surrogateescape"), flags)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Refused(f"{text} is no regular expression: {error}.") from None
+
+
+def found(path: str, wanted: "re.Pattern[bytes]") -> Iterator[str]:
     """Every hit under a folder or in a file."""
     for file in files(path):
         with contextlib.suppress(Refused):
             data = read(file, file, 1 << 20)
-            if needle not in (data.lower() if fold else data):
-                continue
-            for number, line in enumerate(data.splitlines(), 1):
-                if needle in (line.lower() if fold else line):
+            lines = data.splitlines() if wanted.search(data) else []  # most files have none, which is seen at once
+            for number, line in enumerate(lines, 1):
+                if wanted.search(line):
                     shown = line.strip()[:120].decode("utf-8", "replace")
                     yield f"{os.path.relpath(file)}:{number}: {shown}"
 
