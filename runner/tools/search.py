@@ -12,7 +12,7 @@ from runner.tools.work import Observation, Work
 def search(work: Work, text: Annotated[str, Meta(min_length=1, max_length=200)], path: str = ".") -> Observation:
     """Find the lines that hold a text, in all files or in one folder.
 
-    text: the exact text, such as def parse_date; or a regular expression between slashes, such as /def \\w+_date/
+    text: the exact text, such as def parse_date, or a /regex/
     path: the folder or file to look in, such as src
     """
     return Observation(plain(ask_inside(work, "search", path, text=text))[: work.cap])
