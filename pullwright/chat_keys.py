@@ -1,7 +1,10 @@
 """The line on which a person types: several lines, what was said before at the arrow keys, commands completed."""
 
+import sys
+import termios
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
 
 from pullwright.chat_words import NAMES
 
@@ -9,6 +12,41 @@ if TYPE_CHECKING:
     from prompt_toolkit.completion import Completer, Completion
     from prompt_toolkit.formatted_text import AnyFormattedText
     from prompt_toolkit.key_binding import KeyBindings
+
+
+class Quiet:
+    """A terminal that shows nothing of what is typed between two messages, and keeps it for the next one. ^C works."""
+
+    def __init__(self) -> None:
+        self.fd = sys.stdin.fileno()
+        self.before = termios.tcgetattr(self.fd)
+
+    def __enter__(self) -> Self:
+        self.take()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give_back()
+
+    def take(self) -> None:
+        """Show nothing from now on. Enter stays what it is: not the line feed that a cooked terminal makes of it."""
+        mode = termios.tcgetattr(self.fd)
+        mode[0] &= ~termios.ICRNL
+        mode[3] &= ~(termios.ECHO | termios.ICANON)
+        termios.tcsetattr(self.fd, termios.TCSADRAIN, mode)
+
+    def give_back(self) -> None:
+        """The terminal as it was found."""
+        termios.tcsetattr(self.fd, termios.TCSADRAIN, self.before)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """While another program has the terminal."""
+        self.give_back()
+        try:
+            yield
+        finally:
+            self.take()
 
 
 class Typing:
@@ -55,17 +93,21 @@ def _style() -> Any:
 
 
 def _keys() -> "KeyBindings":
-    """Enter sends; Alt-Enter and ^J begin a line, as a paste of several does by itself (bracketed paste)."""
+    """Enter sends; after a backslash, and with Alt, it begins a line. A paste may have several (bracketed paste)."""
     from prompt_toolkit.key_binding import KeyBindings
 
     keys = KeyBindings()
 
     @keys.add("enter")
     def send(event: Any) -> None:
-        event.current_buffer.validate_and_handle()
+        buffer = event.current_buffer
+        if buffer.document.text_before_cursor.endswith("\\"):
+            buffer.delete_before_cursor()
+            buffer.insert_text("\n")
+        else:
+            buffer.validate_and_handle()
 
     @keys.add("escape", "enter")
-    @keys.add("c-j")
     def line(event: Any) -> None:
         event.current_buffer.insert_text("\n")
 

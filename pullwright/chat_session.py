@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from pullwright import chat_deeds, chat_draft
-from pullwright.chat_keys import Typing
+from pullwright.chat_keys import Quiet, Typing
 from pullwright.chat_room import WORDS, Room, Verb, hears
 from pullwright.chat_show import Coming, Screen
 from pullwright.chat_words import Order, help_lines, parse
+from pullwright.terminal import Signals
 from runner.errors import UserError
 from runner.host import timestamp
 from runner.remarks import Unknown
@@ -29,7 +30,7 @@ class Session:
     """A person at a terminal in a room."""
 
     def __init__(self, room: Room) -> None:
-        self.room, self.screen = room, Screen()
+        self.room, self.screen, self.quiet = room, Screen(), Quiet()
         room.bring()
         self.seen = {message.id for message in self._messages()}
         self.now = self._now()
@@ -38,7 +39,11 @@ class Session:
 
     def run(self) -> None:
         """Until the person leaves."""
-        self._open()
+        with self.quiet, Signals(self.quiet.take, self.quiet.give_back):
+            self._open()
+            self._talk()
+
+    def _talk(self) -> None:
         while True:
             try:
                 text = self._typed()
@@ -145,12 +150,19 @@ class Session:
     def _draft(self) -> None:
         with self.screen.coming("the agent writes the task"):
             text = chat_draft.written(self.room)
-        request = chat_draft.settled(text, _edited, self.typing.question, self._yaml)
+        request = chat_draft.settled(text, self._edited, self.typing.question, self._yaml)
         if request is None:
             self.screen.line("no task was made", "dim")
             return
         self._lines(chat_draft.make(self.room, request))
         self._news()
+
+    def _edited(self, text: str) -> str:
+        try:
+            with self.quiet.away():
+                return click.edit(text, extension=".yaml") or text
+        except click.ClickException as error:
+            raise UserError(error.message, "set EDITOR to a program that edits a file and waits") from error
 
     def _yaml(self, text: str) -> None:
         self.screen.line()
@@ -208,10 +220,3 @@ def _interruptible(
     if isinstance(found, BaseException):
         raise found
     return found
-
-
-def _edited(text: str) -> str | None:
-    try:
-        return click.edit(text, extension=".yaml") or text
-    except click.ClickException as error:
-        raise UserError(error.message, "set EDITOR to a program that edits a file and waits") from error

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from pullwright.chat_flow import Flow, flowed, safe
@@ -63,7 +64,7 @@ class Screen:
         """Who says it, when, and how it is meant."""
         style = {"agent": "bold cyan", "person": "bold green"}.get(message.role, "dim")
         how = f"  {HOW[message.verb]}" if message.verb in HOW else ""
-        self._pair(one_line(message.who, 40), f"  {message.at[:16].replace('T', ' ')}{how}", style)
+        self._pair(one_line(message.who, 40), f"  {clock(message.at, datetime.now().astimezone())}{how}", style)
 
     def foot(self, message: Message) -> None:
         """What belongs to a message beside its words."""
@@ -140,13 +141,10 @@ class Coming:
         """The answer as it is stored: what of it was not shown yet, or all of it where another one came first."""
         self._stop()
         self._head(message.who)
-        rest = message.text.removeprefix(self.shown.rstrip()) if message.text.startswith(self.shown.rstrip()) else None
-        if rest is None and self.shown and message.text.split() != self.shown.split():
+        if self.shown and message.text.split() != self.shown.split() and not message.text.startswith(self.shown):
             self.screen.line("\n  (another answer was there first)", "dim")
-            self.shown, rest, self.flow = "", message.text, Flow(self.screen.width)
-        elif not self.shown:
-            rest = message.text
-        self.screen._raw(self.flow.feed(safe((rest or "").rstrip())) + "\n")
+            self.shown, self.flow = "", Flow(self.screen.width)
+        self.screen._raw(self.flow.feed(safe(message.text[len(self.shown) :].rstrip())) + "\n")
         self.screen.foot(message)
 
     def _head(self, agent: str) -> None:
@@ -168,6 +166,15 @@ class Coming:
         if self.status is not None:
             self.status.stop()
             self.status = None
+
+
+def clock(at: str, now: datetime) -> str:
+    """A moment (ISO 8601) as somebody says it whose clock shows `now`; nothing for what is no moment. Pure."""
+    try:
+        moment = datetime.fromisoformat(at).astimezone(now.tzinfo)
+    except (ValueError, OverflowError):
+        return ""  # anybody who may push can write messages
+    return moment.strftime("%H:%M" if moment.date() == now.date() else "%Y-%m-%d %H:%M")
 
 
 def footnotes(message: Message) -> list[str]:

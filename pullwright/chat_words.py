@@ -41,7 +41,7 @@ ENTRIES = (
 NAMES = {entry.name: entry for entry in ENTRIES}
 KEYS = (
     ("enter", "send it"),
-    ("alt-enter", "a new line; so does ^J, and a line that is pasted"),
+    ("alt-enter", "a new line; so does enter after a \\"),
     ("^C", "stop the answer, or clear the line"),
     ("^D", "leave"),
 )
