@@ -181,8 +181,9 @@ def test_approving_merges_what_was_looked_at_and_nothing_newer(fresh: tuple[Serv
     assert form(service, "/tasks/greet/approve", head=head(hub)).status_code == 409
 
 
-def test_what_makes_no_sense_is_told_on_the_page_and_changes_nothing(fresh: tuple[Service, Path]) -> None:
-    service, hub = fresh
+def test_what_makes_no_sense_is_told_on_the_page_and_changes_nothing(places: tuple[Service, Path]) -> None:
+    service, hub = places
+    before = git(hub, "for-each-ref")
     for verb, fields, status, words in (
         ("answer", {"text": "yes"}, 409, "it asks nothing"),
         ("resume", {}, 409, "it is not paused"),
@@ -194,7 +195,7 @@ def test_what_makes_no_sense_is_told_on_the_page_and_changes_nothing(fresh: tupl
     ):
         answer = form(service, f"/tasks/greet/{verb}", **fields)
         assert (answer.status_code, words in answer.text) == (status, True), verb
-    assert git(hub, "for-each-ref", "refs/pullwright/commands") == ""
+    assert git(hub, "for-each-ref") == before
 
 
 def test_a_rejection_holds_the_task(fresh: tuple[Service, Path]) -> None:
@@ -218,20 +219,21 @@ def test_a_task_is_written_in_a_form_and_wrong_words_stay_in_it(fresh: tuple[Ser
     assert form(service, "/new", title="Greet the cat").status_code == 422
 
 
-def test_an_agent_is_sent_away_and_called_back(fresh: tuple[Service, Path]) -> None:
-    service, _ = fresh
-    assert form(service, "/agents/scripted/status", status="offline", text="for a walk").status_code == 303
-    assert "Call it back" in show(service, "/agents/scripted")
-    assert form(service, "/agents/scripted/status", status="gone").status_code == 422
-    form(service, "/agents/scripted/status", status="available")
-    assert "Send it away" in show(service, "/agents/scripted")
+def test_an_agent_is_sent_away_and_called_back(places: tuple[Service, Path]) -> None:
+    service, _ = places
+    assert form(service, "/agents/sonnet/status", status="offline", text="for a walk").status_code == 303
+    assert "Call it back" in show(service, "/agents/sonnet")
+    assert form(service, "/agents/sonnet/status", status="gone").status_code == 422
+    form(service, "/agents/sonnet/status", status="available")
+    assert "Send it away" in show(service, "/agents/sonnet")
 
 
 # --- who may -------------------------------------------------------------------------------------------------------
 
 
-def test_only_our_own_pages_and_those_who_may_can_do_anything(fresh: tuple[Service, Path]) -> None:
-    service, hub = fresh
+def test_only_our_own_pages_and_those_who_may_can_do_anything(places: tuple[Service, Path]) -> None:
+    service, hub = places
+    before = git(hub, "for-each-ref")
     post = service.stranger.post
     cookie = {"cookie": f"pullwright={WRITE}"}
     for headers, status in (
@@ -243,9 +245,10 @@ def test_only_our_own_pages_and_those_who_may_can_do_anything(fresh: tuple[Servi
         (cookie | {"sec-fetch-site": "same-site"}, 403),
         ({"cookie": f"pullwright={READ}", "origin": service.url}, 403),
     ):
-        assert post("/tasks/greet/pause", headers=headers).status_code == status, headers
-    assert git(hub, "for-each-ref", "refs/pullwright/commands") == ""
-    assert post("/tasks/greet/pause", headers=cookie | {"sec-fetch-site": "same-origin"}).status_code == 303
+        assert post("/tasks/hostile/pause", headers=headers).status_code == status, headers
+    assert git(hub, "for-each-ref") == before
+    assert post("/tasks/hostile/pause", headers=cookie | {"sec-fetch-site": "same-origin"}).status_code == 303
+    assert form(service, "/tasks/hostile/resume").status_code == 303
 
 
 def test_whoever_may_only_look_is_shown_no_buttons(places: tuple[Service, Path]) -> None:
