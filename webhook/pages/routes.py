@@ -7,7 +7,7 @@ from litestar.exceptions import HTTPException
 
 from runner.errors import UserError
 from webhook.api.room import refused
-from webhook.pages import acts, assets, board, crew, files, login, new, talks, task
+from webhook.pages import acts, assets, board, crew, files, login, new, talk_list, talks, task
 from webhook.pages.frame import Ask, page
 
 
@@ -27,7 +27,7 @@ PAGES = Router(
     route_handlers=[
         board.show_board, task.show_task, task.show_log, acts.act, files.show_file, crew.show_agents, crew.show_agent,
         crew.send, new.show_form, new.write, login.show_login, login.sign_in, assets.asset,
-        talks.show_talks, talks.begin, talks.show_talk, talks.say, talks.stop, talks.draft, talks.make_task,
+        talk_list.show_talks, talk_list.begin, talks.show_talk, talks.say, talks.stop, talks.draft, talks.make_task,
     ],
     exception_handlers={HTTPException: _missing, UserError: _unable},
     include_in_schema=False,

@@ -1,4 +1,4 @@
-"""Discussions: listed, shown, spoken in, given files, made into tasks. The script makes answers stream."""
+"""One discussion: shown, spoken in, given files, made into a task. The script makes its answers stream."""
 
 import uuid
 from asyncio import to_thread
@@ -21,12 +21,10 @@ from webhook.pages import files, new, reading
 from webhook.pages.frame import Ask, page, visitor
 from webhook.pages.reading import Card
 from webhook.pages.text import LONGEST
-from webhook.queries import Page
-from webhook.talk_shapes import Discussions, FullDiscussion, Message, NewDiscussion, NewMessage
+from webhook.talk_shapes import FullDiscussion, Message, NewDiscussion, NewMessage
 from webhook.talking import Talks, Unknown
 from webhook.writing import Conflict, Senseless
 
-A_PAGE = 50
 MOST_MESSAGES = 200
 MOST_TEXT = 300_000  # characters of what was said
 MOST_SHOWN = 300_000  # bytes of a file that is shown in its place
@@ -41,39 +39,6 @@ class Shown(NamedTuple):
     media: str
     size: int
     inside: Mapping[str, Any]
-
-
-@get("/discussions", sync_to_thread=False)
-def show_talks(room: TheRoom, request: Ask) -> Response[str]:
-    """The one that was spoken in last first, and a form for one more."""
-    return list_page(room, request)
-
-
-def list_page(room: Room, request: Ask, *, status: int = 200, problem: str = "", text: str = "") -> Response[str]:
-    """The list, after a try that came to nothing with the reason and what was typed."""
-    q, cursor = str(request.query_params.get("q", "")).strip()[:200], request.query_params.get("cursor")
-    body = talk_queries.listed(room.reader, Page(A_PAGE, cursor), task=None, agent=None, q=q or None)
-    found = msgspec.json.decode(body, type=Discussions)
-    agents = reading.names(room.reader.conn)
-    return page(
-        room, request, "talks.html", status, talks=found.items, following=found.next, q=q, agents=agents,
-        problem=problem, text=text,
-    )  # fmt: skip
-
-
-@post("/discussions")
-async def begin(room: TheRoom, request: Ask) -> Response[Any]:
-    """Begin one that is about no task, with what is said first."""
-    form = {name: str(value).strip() for name, value in (await request.form()).items()}
-    me = visitor(room, request)
-    if not form.get("text"):
-        return list_page(room, request, status=422, problem="Say something to begin with.")
-    asked = NewDiscussion(text=form["text"].replace("\r\n", "\n"), agent=form.get("agent") or None, who=me.who)
-    try:
-        id, _ = await to_thread(_talks(room).begin, asked)
-    except (Unknown, *TROUBLE) as error:
-        return list_page(room, request, status=409, problem=str(error), text=form["text"])
-    return Redirect(f"/discussions/{id}", status_code=303)
 
 
 @get("/discussions/{id:str}")
@@ -125,7 +90,8 @@ def _card(room: Room, id: str) -> Card | None:
     return reading.card(room.reader, found) if found else None
 
 
-def _talks(room: Room) -> Talks:
+def talks_of(room: Room) -> Talks:
+    """What writes discussions."""
     return Talks(room.site, room.keeper, room.replies)
 
 
@@ -171,7 +137,7 @@ async def say(room: TheRoom, request: Ask, id: FromPath[str]) -> Response[Any]:
     who, card, begun = visitor(room, request).who, _card(room, id), _talk(room, id) is not None
 
     def said() -> None:
-        talks = _talks(room)
+        talks = talks_of(room)
         if card is not None and not begun:
             talks.begin(NewDiscussion(task=card.slug, who=who))
         names = [talks.attach(id, name, data, who) for name, data in sent]
@@ -204,7 +170,7 @@ async def stop(room: TheRoom, id: FromPath[str]) -> Response[Any]:
 async def draft(room: TheRoom, request: Ask, id: FromPath[str]) -> Response[Any]:
     """The form of a new task, filled in by the agent from what was said."""
     try:
-        made = await to_thread(_talks(room).draft, id)
+        made = await to_thread(talks_of(room).draft, id)
     except Unknown as error:
         raise missing(str(error)) from error
     except TROUBLE as error:
