@@ -303,8 +303,11 @@ def _redeliver(world: World, shapes: Shapes, asked: Asked) -> Answer:
 
 
 def _dispatch(world: World, shapes: Shapes, asked: Asked) -> Answer:
-    if not world.asks("cat-file", "-e", f"{asked.body['ref']}:.github/workflows/{asked.fields['workflow_id']}"):
+    path = f"{asked.body['ref']}:.github/workflows/{asked.fields['workflow_id']}"
+    if not world.asks("cat-file", "-e", path):
         raise Refusal(404, "Not Found")
+    if "workflow_dispatch" not in world.git("show", path):
+        raise unprocessable("Workflow does not have 'workflow_dispatch' trigger")
     world.dispatched.append(asked.body)
     world.on_dispatch(asked.body)
     return 204, None

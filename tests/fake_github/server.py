@@ -48,8 +48,8 @@ class FakeGitHub:
     """One server with one repository. A context manager.
 
     `faults` are the switches; `on_request(number, phase, method, path)` is called before and after each outgoing write
-    of the client, Git's among them. `seen` holds the REST requests, `complaints` what GitHub's description has against
-    them or against our answers.
+    of the client, Git's among them. `seen` holds the REST requests, `answers` ours before the description filled them,
+    `complaints` what GitHub's description has against requests or answers.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,6 +62,7 @@ class FakeGitHub:
         self.world.tell = self._tell
         self.git_rules: dict[str, str] = {}
         self.minted: list[dict[str, Any]] = []
+        self.answers: list[tuple[str, int, Any]] = []
         self.writes = 0
         self.limit = 5000
         self._older: dict[str, tuple[int, Any]] = {}
@@ -158,6 +159,7 @@ class FakeGitHub:
                 return refusal.status, refusal.body
             found = description.operation(method, path)
             if found is not None:
+                self.answers.append((found.name, status, answer))
                 answer = description.filled(found.name, status, answer)
                 self.complaints += description.faults_of_answer(found.name, status, answer)
             key = f"{path}?{query}"

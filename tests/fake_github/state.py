@@ -22,7 +22,11 @@ class Refusal(Exception):
     def __init__(self, status: int, message: str, **more: Any) -> None:
         super().__init__(message)
         self.status = status
-        self.body = {"message": message, "documentation_url": "https://docs.github.com/rest"} | more
+        self.body = {
+            "message": message,
+            "documentation_url": "https://docs.github.com/rest",
+            "status": str(status),
+        } | more
 
 
 def unprocessable(message: str, *errors: dict[str, Any]) -> Refusal:
