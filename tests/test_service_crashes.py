@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,18 @@ def dump(index: Index, tables: tuple[str, ...] = ("tasks", "task_updates", "stag
 
 
 def test_killed_at_any_write_an_index_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+    assert killed_at(tmp_path, (2, 30, 60, 90, 140, 200, 333, 500, 700, 1000)) >= 5
+
+
+@pytest.mark.soak
+def test_killed_at_each_statement_of_a_history_an_index_goes_on(tmp_path: Path) -> None:
+    killed = killed_at(tmp_path, range(1, 1500, 5))
+    print(f"\nkilled at {killed} statements")
+    assert killed >= 100
+
+
+def killed_at(tmp_path: Path, statements: Iterable[int]) -> int:
+    """Kill a process at its nth statement, have another go on, hold it against one that was let be; how many died."""
     world = World(tmp_path, 7)
     site = world.site(tmp_path / "state")
     history = moments(world, 20)
@@ -49,7 +62,7 @@ def test_killed_at_any_write_an_index_goes_on_as_if_nothing_had_been(tmp_path: P
         whole.refresh(moment)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     killed = 0
-    for number in (2, 30, 60, 90, 140, 200, 333, 500, 700, 1000):
+    for number in statements:
         file = tmp_path / f"killed-{number}.sqlite"
         words = [file, site.state, world.hub.git_dir, path, number]
         done = subprocess.run([sys.executable, str(KILLED), *map(str, words)], env=env, timeout=60)
@@ -61,9 +74,9 @@ def test_killed_at_any_write_an_index_goes_on_as_if_nothing_had_been(tmp_path: P
         assert dump(index) == dump(whole)
         assert sorted(told(index)) == sorted(set(told(index)))
         index.close()
-    assert killed >= 5
     whole.close()
     world.close()
+    return killed
 
 
 def test_two_services_on_one_index_write_each_thing_once(tmp_path: Path) -> None:
