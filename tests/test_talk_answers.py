@@ -128,8 +128,29 @@ def test_what_cannot_be_read_is_told_a_few_times_and_then_a_person_hears_of_it(t
         assert len(server.chats) < 8
 
 
+def test_an_answer_may_be_json_and_a_call_in_its_place_is_none(tmp_path: Path, person: Path) -> None:
+    call, words = '{"thought": "", "tool": "answer", "arguments": {}}', '{"hello": 1}'
+    look = '{"thought": "I look.", "tool": "log", "arguments": {}}'
+    with ScriptedOllama([says(words), says(words)], models=MODELS) as server:
+        desk = desk_at(home(tmp_path / "native", server.url))
+        assert answered(desk, FREE, ask(desk.site, FREE, "As JSON?"))[0].text == words
+    with ScriptedOllama([says(text) for text in (call, look, words, call, look, look)], models=MODELS) as server:
+        desk = desk_at(home(tmp_path / "weak", server.url, model=WEAK))
+        assert answered(desk, FREE, ask(desk.site, FREE, "As JSON?"))[0].text == words
+        with pytest.raises(UserError, match="no answer that can be read"):
+            answered(desk, FREE, ask(desk.site, FREE, "And now?"))
+
+
+def test_an_agent_that_goes_in_circles_has_to_answer_sooner(tmp_path: Path, person: Path) -> None:
+    with ScriptedOllama([calls("view", path=".")] * 4 + [says("Enough.")], models=MODELS) as server:
+        desk = desk_at(home(tmp_path, server.url))
+        assert answered(desk, FREE, ask(desk.site, FREE, "Well?"))[0].text == "Enough."
+
+
 def test_an_agent_that_only_looks_has_to_answer_in_the_end(tmp_path: Path, person: Path) -> None:
-    with ScriptedOllama([calls("view", path=".")] * 8 + [says("Enough.")], models=MODELS) as server:
+    with ScriptedOllama(
+        [calls("view", path="greeting.txt", start=n) for n in range(1, 9)] + [says("Enough.")], models=MODELS
+    ) as server:
         desk = desk_at(home(tmp_path, server.url))
         assert answered(desk, FREE, ask(desk.site, FREE, "Well?"))[0].text == "Enough."
         assert "tools" not in server.chats[-1] or not server.chats[-1]["tools"]

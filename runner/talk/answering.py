@@ -3,6 +3,8 @@
 Nothing here can change the repository: the agent's tools read, and what it says is text.
 """
 
+from functools import partial
+
 import msgspec
 
 from runner import git
@@ -15,6 +17,7 @@ from runner.models import Reply, Request, ToolCall, ToolSpec
 from runner.observe import OURS, away
 from runner.progress import Refs
 from runner.protocols import PROTOCOLS, Act, Malformed, NeedBody
+from runner.protocols.lift import lift
 from runner.protocols.preflight import memory_of
 from runner.talk import context, discussions, looking, matter, showing
 from runner.talk.asking import Asker, Cancelled, Hears, Overflow
@@ -30,7 +33,7 @@ SMALL, FEW = 4096, 2
 LOOKS = 8
 """How often an agent may look before it has to say something."""
 TROUBLES = 3
-"""Replies that cannot be read, after which the person is told."""
+"""Replies that cannot be read, after which the person is told; a look that was taken before counts as one."""
 CALM = 0.2
 
 ANSWER = ToolSpec(
@@ -44,6 +47,7 @@ ANSWER = ToolSpec(
     },
 )
 BODY = "Write your whole answer to the person, in Markdown, in exactly ONE ```` block and nothing else."
+WORDS = "That was a call of a tool. Write words for the person."
 NOW = "You have looked enough. Answer the person now, with what you know."
 
 
@@ -173,32 +177,43 @@ class _Answer:
         """The text of an answer whose call came as JSON. Whatever form it has, it is the answer."""
         named = ToolCall(need.call.name, {**need.call.arguments, "path": "answer.md"}, need.call.id)
         need = msgspec.structs.replace(need, call=named, instruction=BODY)
-        reply = self.asker.send(
-            lambda: PROTOCOLS[self.asker.protocol].body_request(
-                tuple(self.messages), (*self._looks, ANSWER), need,
-                max_tokens=self.asker.window.output, temperature=CALM, turn=self.asker.turn,
-            ),
-            showing.body,
+        for asked in (need, msgspec.structs.replace(need, problem=WORDS)):
+            reply = self.asker.send(partial(self._body_request, asked), showing.body)
+            words = showing.answered(reply.text)
+            if words and lift(msgspec.structs.replace(reply, text=words), (*looking.SPECS, ANSWER)) is None:
+                self._note_length(reply)
+                return words
+        raise self._unreadable()
+
+    def _body_request(self, need: NeedBody) -> Request:
+        asked: Request = PROTOCOLS[self.asker.protocol].body_request(
+            tuple(self.messages), (*self._looks, ANSWER), need,
+            max_tokens=self.asker.window.output, temperature=CALM, turn=self.asker.turn,
         )  # fmt: skip
-        self._note_length(reply)
-        return showing.answered(reply.text)
+        return asked
 
     def _unread(self, reply: Reply, read: Malformed) -> str | None:
         """Words without a call are the answer; anything else the model is told, a few times."""
         words = showing.words(reply.text, self._names, whole=True)
+        if read.flaw == "format" and self.asker.protocol != "json" and not words:
+            words = showing.answered(reply.text)  # an answer may begin like a call, and be none
         if words and read.flaw in ("format", "tool", "length"):
             self._note_length(reply)
             return words.rstrip()
         self.troubles += 1
         if self.troubles > TROUBLES:
-            raise UserError(f"{self.agent.name} gave no answer that can be read", "ask again, or ask another agent")
+            raise self._unreadable()
         self.messages += [Turn("assistant", reply.text[:500] or "…"), Turn("user", read.message)]
         return None
+
+    def _unreadable(self) -> UserError:
+        return UserError(f"{self.agent.name} gave no answer that can be read", "ask again, or ask another agent")
 
     def _look(self, act: Act) -> None:
         call = act.call if act.call.id else msgspec.structs.replace(act.call, id=f"call_{len(self.looks)}")
         what = " ".join(str(value) for value in call.arguments.values())[:200]
         seen = Look(call.name, self.desk.redactor.clean(what))
+        self.troubles += seen in self.looks
         self.looks.append(seen)
         self.hears.look(seen)
         found = self.matter
