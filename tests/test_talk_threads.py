@@ -1,5 +1,6 @@
 """An issue's thread and its task's discussion: what is said in either stands in both, once, and causes one thing."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -216,22 +217,16 @@ def test_a_changed_budget_is_said_in_a_comment(office: Office) -> None:
 
 def test_killed_at_any_write_nothing_is_lost_or_doubled(office: Office) -> None:
     number = resting(office)
-    asked = say(office, "Why?")
+    say(office, "Why?")
     office.comment(number, "Because of you.")
-    victim = Victim(office)
-    victim.run()
-    wanted = [each.text for each in said(office)], mirrored(office)
-    assert victim.office.fake.writes >= 3
-    office.comment(number, "And now?")
-    say(office, "And then?")
-    writes = 0
-    for at, phase in [(at, phase) for at in range(1, 9) for phase in ("before", "after")]:
-        victim.run(at, phase)
-        writes += victim.killed
+    victim, killed = Victim(office), 0
+    for phase in itertools.cycle(("after", "before")):  # the next write is always the first of what is still to be done
+        victim.run(1, phase)
+        killed += victim.killed
         if not victim.killed:
             break
-    victim.run()
-    assert wanted[0] == ["Why?", "Because of you."] and asked.id in wanted[1][0]
-    assert sorted(each.text for each in said(office)) == sorted([*wanted[0], "And now?", "And then?"])
-    assert [("Why?" in note, "And then?" in note) for note in mirrored(office)] == [(True, False), (False, True)]
-    assert writes >= 2
+    assert killed >= 3
+    assert sorted(each.text for each in said(office)) == ["Because of you.", "Why?"]
+    (note,) = mirrored(office)
+    assert "Why?" in note
+    assert [verb for verb, _ in orders(office)] == ["pause"]
