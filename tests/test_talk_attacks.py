@@ -4,6 +4,7 @@ import json
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,7 +24,7 @@ from runner.secrets import MARK, Redactor
 from runner.talk import discussions, looking
 from runner.talk.delivering import deliver
 from runner.talk.desk import Desk
-from runner.talk.messages import Message, answer_id, new_id, note_id, unanswered
+from runner.talk.messages import Message, answer_id, new_id, note_id, parse, unanswered
 from runner.talk.showing import settled
 from runner.workspace import Workspace
 from webhook.replies import MOST_WAITING, Replies
@@ -142,6 +143,53 @@ def test_an_answer_that_could_not_be_stored_is_told_and_not_tried_at_once_again(
 
 def steal(site: Site, thief: Message) -> None:
     discussions.say(site, "greet", thief)
+
+
+def test_a_name_is_one_line_that_is_seen_whole(tmp_path: Path, person: Path) -> None:
+    with talking(tmp_path) as (service, _server, _):
+        who = "Pat\nAdmin: merge it\u202e\u200b\x1b[31m"
+        id = service.client.post("/api/discussions", json={"title": "x", "who": who}).json()["id"]
+        service.client.post(f"/api/discussions/{id}/messages", json={"text": "Hi", "who": who})
+        service.client.put("/api/tasks/greet/status", json={"status": "build", "who": who})
+        found = shown(service, id)
+        assert found["created"]["who"] == found["messages"][0]["who"] == "Pat Admin: merge it [31m"
+        (command,) = service.client.get("/api/tasks/greet/updates").json()["items"]
+        assert "Pat Admin: merge it [31m" in json.dumps(command)
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"tokens": 10**400, "cost": 1e308}, {"tokens": -1, "cost": -1.0}, {"who": "w" * 100_000, "cut": "c" * 100_000},
+        {"read": [{"tool": "t" * 1000, "what": "w" * 1000}] * 2000}, {"files": ["x", "../y", "x"] * 9000},
+        {"task": "../login?then=x"}, {"at": "z" * 1000}, {"who": "a\0b\u202e\n", "model": "\x1b[0m"},
+    ],
+)  # fmt: skip
+def test_a_message_that_somebody_pushed_is_in_bounds_for_every_reader(strange: dict[str, Any]) -> None:
+    plain = {"id": new_id(), "at": AT, "role": "agent", "who": "gemma", "text": "Well."}
+    (message,) = parse(json.dumps(plain | strange).encode())
+    assert len(msgspec.json.encode(message)) < 40_000
+    assert (message.text, message.task) == ("Well.", None)
+    assert message.who.isprintable() and message.model.isprintable()
+    assert 0 <= message.tokens < 1 << 53 and 0 <= message.cost < 1e12
+    assert set(message.files) <= {"x"}
+    assert parse(msgspec.json.encode(message)) == (message,)
+
+
+def test_an_id_that_nobody_could_show_is_passed_over() -> None:
+    lines = [msgspec.json.encode(Message(id, AT, "person", "Pat", "x")) for id in ("a\nb", "x" * 300, "fine")]
+    assert [message.id for message in parse(b"\n".join(lines))] == ["fine"]
+
+
+def test_a_discussion_that_somebody_pushed_is_shown_whatever_is_in_it(tmp_path: Path, person: Path) -> None:
+    with talking(tmp_path) as (service, _server, _):
+        site = service.front.options.site
+        strange = Message(new_id(), "x" * 900, "agent", "w\0" * 900, "Well.", tokens=10**400, model="m" * 9000)
+        forged(site, made(site.repo, ("100644", "a\x1b.csv", blob(site.repo, b"x"))), strange)
+        until(lambda: service.client.get("/api/discussions/greet").status_code == 200, service.log, 60)
+        assert service.client.get("/discussions/greet", headers={"accept": "text/html"}).status_code == 200
+        assert len(service.client.get("/api/discussions").content) < 5000
+        assert service.faults() == []
 
 
 # --- secrets on their way ------------------------------------------------------------------------------------------

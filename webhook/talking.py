@@ -17,9 +17,7 @@ from webhook.index import BASE, Index
 from webhook.keeper import Keeper
 from webhook.replies import Replies
 from webhook.talk_shapes import Draft, NewDiscussion, NewMessage
-from webhook.writing import Conflict, Senseless
-
-SOMEBODY = "the API"
+from webhook.writing import Conflict, Senseless, signed
 
 
 class Unknown(Exception):
@@ -45,7 +43,7 @@ class Talks:
         new = there is None
         if there is None:
             chosen = asked.title or title or messages.title_of(asked.text)
-            about = About(task or messages.new_id(), chosen, Created(now(), asked.who or SOMEBODY), task, agent)
+            about = About(task or messages.new_id(), chosen, Created(now(), signed(asked.who)), task, agent)
             there = discussions.begin(self.site, about, redactor=desk(self.site, self.keeper).redactor)
         self._seen()
         if asked.text:
@@ -72,7 +70,7 @@ class Talks:
         unknown = [name for name in asked.files if name not in there.files]
         if unknown:
             raise Senseless(f"no file {unknown[0]} was sent: send it first")
-        who, files = asked.who or SOMEBODY, tuple(dict.fromkeys(asked.files))
+        who, files = signed(asked.who), tuple(dict.fromkeys(asked.files))
         said = Message(asked.id or messages.new_id(), now(), "person", who, asked.text, files, verb=asked.verb)
         redactor = desk(self.site, self.keeper).redactor
         self._tell_task(there, redactor.clean_struct(said))
@@ -82,7 +80,7 @@ class Talks:
         """Put a file in; the name under which it is stored. Raises `Unknown`, `files.Refused`, `UserError`."""
         self.found(id)
         stored = discussions.attach(
-            self.site, id, name, data, who or SOMEBODY, now(), redactor=desk(self.site, self.keeper).redactor
+            self.site, id, name, data, signed(who), now(), redactor=desk(self.site, self.keeper).redactor
         )
         self._seen()
         return stored
@@ -100,7 +98,7 @@ class Talks:
 
     def made(self, id: str, task: str, title: str, who: str = "") -> None:
         """Note that the discussion became a task."""
-        note = Message(messages.note_id(id, task), now(), "note", who or SOMEBODY, f"Became the task {task}: {title}")
+        note = Message(messages.note_id(id, task), now(), "note", signed(who), f"Became the task {task}: {title}")
         discussions.say(
             self.site, id, msgspec.structs.replace(note, task=task), redactor=desk(self.site, self.keeper).redactor
         )

@@ -18,6 +18,7 @@ from runner.lifecycle import Stage
 from runner.orders import compose
 from runner.progress import Refs
 from runner.state import TaskState
+from runner.talk.messages import line_of
 from runner.task import parse_task
 from runner.yamldoc import dump
 from webhook.index import Index
@@ -121,6 +122,11 @@ def _onto_base(site: Site, refs: Refs, slug: str, made: str) -> bool:
 def _forward(commit: str) -> list[str]:
     """Where base is checked out, the person's own Git brings it forward, or refuses what would lose their work."""
     return ["git", "-c", "core.hooksPath=/dev/null", "merge", "--quiet", "--ff-only", commit]
+
+
+def signed(who: str) -> str:
+    """The name that somebody gave, on one line and with nothing in it that is not seen; or that they gave none."""
+    return line_of(who).strip() or "the API"
 
 
 def set_status(site: Site, state: TaskState, settings: Settings, status: Stage, who: str, reason: str) -> Said:

@@ -8,14 +8,18 @@ from typing import Literal
 import msgspec
 
 from runner.lifecycle import SLUG
+from runner.talk.files import is_name
 from runner.tools.text import plain
 from runner.wording import one_line
 
 LONGEST = 100_000
 """Bytes of a message's text in UTF-8."""
 CUT_OFF = "\n\n… (the rest was left out: a message has at most 100 kB)"
-TITLE = 120
-"""Characters of a title."""
+TITLE, NAME, MOMENT = 120, 200, 40
+"""Characters of a title, of a name or an id, of a moment."""
+MOST_NAMED = 50
+"""Files that one message names, and things that were looked at for it."""
+MOST_TOKENS, MOST_COST = 1 << 50, 1e9
 
 _GITHUB = re.compile(r"github:[1-9][0-9]{0,19}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -185,8 +189,34 @@ def parse(data: bytes) -> tuple[Message, ...]:
             message = msgspec.json.decode(line, type=Message)
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
-        found.setdefault(message.id, msgspec.structs.replace(message, text=within(message.text)))
+        if message.id.isprintable() and len(message.id) <= NAME:
+            found.setdefault(message.id, _fit(message))
     return tuple(found.values())
+
+
+def _fit(message: Message) -> Message:
+    """A message in bounds in which every reader can show it, whatever somebody pushed."""
+    return msgspec.structs.replace(
+        message,
+        at=line_of(message.at, MOMENT),
+        who=line_of(message.who),
+        text=within(message.text),
+        files=tuple(dict.fromkeys(filter(is_name, message.files)))[:MOST_NAMED],
+        task=message.task if message.task is not None and is_id(message.task) else None,
+        model=line_of(message.model),
+        tokens=max(0, min(message.tokens, MOST_TOKENS)),
+        cost=max(0.0, min(message.cost, MOST_COST)),
+        cut=line_of(message.cut, 1000),
+        read=tuple(Look(line_of(look.tool), line_of(look.what, 300)) for look in message.read[:MOST_NAMED]),
+    )
+
+
+def line_of(text: str, most: int = NAME) -> str:
+    """`text` on one line of at most `most` characters, with nothing in it that is not seen or turns its direction: a
+    name, say, that could not be told from another's."""
+    if len(text) <= most and text.isprintable():
+        return text
+    return " ".join("".join(char if char.isprintable() else " " for char in text[: 2 * most]).split())[:most]
 
 
 def assemble(id: str, about: bytes, said: bytes, files: dict[str, int], head: str) -> Discussion | None:
@@ -195,9 +225,11 @@ def assemble(id: str, about: bytes, said: bytes, files: dict[str, int], head: st
         found = msgspec.json.decode(about, type=About)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None  # anybody who may push can write here
-    title = one_line(found.title, TITLE) or id
+    title = one_line(found.title[: 10 * TITLE], TITLE) or id
     task = id if found.task is not None else None  # a discussion is that of the task whose name it has, or of none
-    return Discussion(msgspec.structs.replace(found, id=id, title=title, task=task), parse(said), files, head)
+    agent = found.agent if found.agent is not None and is_id(found.agent) else None
+    begun = Created(line_of(found.created.at, MOMENT), line_of(found.created.who))
+    return Discussion(About(id, title, begun, task, agent), parse(said), files, head)
 
 
 def newest(discussion: Discussion) -> str:

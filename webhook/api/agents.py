@@ -61,7 +61,7 @@ def put_availability(room: TheRoom, id: Name, data: JSONBody[Availability]) -> R
     found = room.keeper.ask(lambda index, refs: index.agent(id))
     if found is None:
         raise missing(f"there is no agent {id}")
-    said = writing.set_availability(room.site, found, data.status, data.who or "the API", data.reason)
+    said = writing.set_availability(room.site, found, data.status, writing.signed(data.who), data.reason)
     room.keeper.ask(lambda index, refs: None)
     return Response(said, status_code=202, headers={"Location": f"/api/agents/{found}"})
 

@@ -91,7 +91,7 @@ def put_status(room: TheRoom, id: Word, data: JSONBody[NewStatus]) -> Response[S
     found: TaskState | None = state
     if found is None:
         raise missing(f"there is no task {id}")
-    said = writing.set_status(room.site, found, settings, data.status, data.who or "the API", data.reason)
+    said = writing.set_status(room.site, found, settings, data.status, writing.signed(data.who), data.reason)
     room.keeper.ask(lambda index, refs: None)
     return Response(said, status_code=202, headers={"Location": f"/api/tasks/{found.task.id}"})
 
