@@ -4,21 +4,16 @@ from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import msgspec
-
 from pullwright import live_rows
 from pullwright.follow import Tail, elsewhere
 from pullwright.live_rows import Row
 from pullwright.screen import beginning
 from runner import git, live, worker
-from runner.errors import UserError
 from runner.host import Site
-from runner.lease import TRAJECTORY, trajectory_name
 from runner.lifecycle import work_branch
 from runner.live import Step as LiveStep
 from runner.observe import View
 from runner.state import OpenStage, TaskState
-from runner.trajectory import Ran, entries
 from runner.worker import Step
 
 KEPT = 400  # live lines of a task that can be looked at
@@ -98,7 +93,7 @@ class Facts:
 
 def _diff(site: Site, view: View, state: TaskState, opened: OpenStage) -> Iterator[str]:
     target = state.base if state.is_last else view.refs.branches.get(work_branch(state.task.id), state.base)
-    here = snapshot(site, opened) if opened.mine and opened.entry.state == "working" else None
+    here = live.snapshot(site.state, opened.ref) if opened.mine and opened.entry.state == "working" else None
     began = git.git(site.repo, "merge-base", target, opened.head).strip()
     options = ("--no-color", "--no-ext-diff", "--no-textconv", "--stat", "-p")
     patterns = {"GIT_LITERAL_PATHSPECS": "0"}
@@ -106,13 +101,3 @@ def _diff(site: Site, view: View, state: TaskState, opened: OpenStage) -> Iterat
     yield f"{opened.branch}{', as it is in the workspace' if here else ', as it was pushed'}"
     yield ""
     yield from text.splitlines() or ["nothing but its record has changed"]
-
-
-def snapshot(site: Site, opened: OpenStage) -> str | None:
-    """The tree that the workspace of an open stage held after its last step on this host."""
-    path = site.state / trajectory_name(opened.ref) / TRAJECTORY
-    try:
-        found = [each.snapshot for each in entries(path.read_bytes(), path.name) if isinstance(each, Ran)]
-    except (OSError, UserError, msgspec.MsgspecError):
-        return None
-    return next((each for each in reversed(found) if each), None)

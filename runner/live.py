@@ -8,9 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from runner.lease import Lease
+from runner.errors import UserError
+from runner.lease import TRAJECTORY, Lease, trajectory_name
+from runner.lifecycle import StageRef
 from runner.models import ToolCall
-from runner.trajectory import Ended, Entry, Ran, Replied, Started, Told
+from runner.trajectory import Ended, Entry, Ran, Replied, Started, Told, entries
 from runner.wording import one_line
 
 EXCERPT = 400  # characters of an observation
@@ -145,3 +147,13 @@ def sentence_of(step: Step) -> str:
     if step.kind == "told":
         return f"{step.agent}  told: {one_line(step.text, 100)}"
     return ""
+
+
+def snapshot(state: Path, ref: StageRef) -> str | None:
+    """The tree that the workspace of an attempt held after its last step on this host."""
+    path = state / trajectory_name(ref) / TRAJECTORY
+    try:
+        found = [each.snapshot for each in entries(path.read_bytes(), path.name) if isinstance(each, Ran)]
+    except (OSError, UserError, msgspec.MsgspecError):
+        return None
+    return next((each for each in reversed(found) if each), None)

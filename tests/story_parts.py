@@ -57,6 +57,8 @@ class Storyteller(ScriptedOllama):
         self.turns += 1
         if self.turns == 1:
             return calls("view", path="greeting.txt")
+        if self.turns == 2:
+            return calls("write", path=f"tasks/{TASK}/design.md", content="A first draft.\n")
         if self.gates["ask"].is_set() and not self.asked:
             self.asked = True
             return calls("ask", question="Shall it say goodbye, or farewell?")

@@ -65,6 +65,8 @@ def test_a_person_watches_talks_answers_pauses_and_approves_on_the_pages(
             expect(page.locator("#t-greet.work")).to_be_visible()
             page.get_by_role("link", name="Say goodbye").first.click()
             expect(page.locator("#log")).to_contain_text("view greeting.txt")
+            expect(page.locator(".document .prose")).to_contain_text("A first draft.")
+            expect(page.locator(".changes .file")).to_contain_text("A first draft.")
             visit.picture("2-live")
 
             # It asks, and the board says so.

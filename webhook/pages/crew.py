@@ -94,7 +94,7 @@ NOTHING = Score(None, 0, 0, 0, 0, 0.0, 0.0)
 def _now(room: Any, id: str) -> list[Work]:
     query = (
         "SELECT slug, title, stages.stage, stages.state, progress FROM stages JOIN tasks ON tasks.id = task_id"
-        " WHERE agent_id = ? AND open = 1 AND stages.state = 'working' ORDER BY started"
+        " WHERE agent_id = ? AND open = 1 AND stages.state = 'working' ORDER BY started LIMIT 12"
     )
     return [Work(*(*row, _last(room, row[0]))) for row in room.reader.conn.execute(query, (id,))]
 

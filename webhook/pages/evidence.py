@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from runner import git, live
 from runner.host import Site
-from runner.lifecycle import Stage, stage_branch, work_branch
+from runner.lifecycle import Stage, StageRef, stage_branch, work_branch
 from runner.live import Step
 from webhook.pages.difference import Changed, difference
 from webhook.pages.reading import Attempt
@@ -23,19 +23,26 @@ MOST_PATHS = 400
 
 
 class Place(NamedTuple):
-    """Where a task's files stand: the commit that is furthest on, and the folder of its record."""
+    """Where a task's files stand: the commit (or tree) that is furthest on, and the folder of its record."""
 
     commit: str
     folder: str
 
 
 def place(site: Site, base: str, task: FullTask, attempts: Sequence[Attempt]) -> Place:
-    """The newest commit of a task: that of its open stage, else its task branch; base once it is complete."""
+    """The newest state of a task: that of its open stage, else its task branch; base once it is complete."""
     opened = next((one for one in attempts if one.open), None)
-    branches = [stage_branch(task.slug, Stage(opened.stage), opened.attempt)] if opened else []
-    branches += [] if task.completed_at else [work_branch(task.slug)]
-    found = (git.resolve(site.repo, HEADS + branch) for branch in branches)
-    return Place(next((oid for oid in found if oid), base), (task.path or "").removesuffix(".yaml"))
+    found = _end(site, task.slug, opened) if opened else None
+    if found is None and not task.completed_at:
+        found = git.resolve(site.repo, HEADS + work_branch(task.slug))
+    return Place(found or base, (task.path or "").removesuffix(".yaml"))
+
+
+def _end(site: Site, slug: str, opened: Attempt) -> str | None:
+    """What an open attempt has come to: as its workspace on this host was after the last step, or as it was pushed."""
+    ref = StageRef(slug, Stage(opened.stage), opened.attempt)
+    here = live.snapshot(site.state, ref) if opened.state == "working" and opened.host == site.id else None
+    return here or git.resolve(site.repo, HEADS + stage_branch(*ref))
 
 
 class Document(NamedTuple):
@@ -86,8 +93,7 @@ def change(site: Site, base: str, slug: str, stages: Sequence[str], attempts: Se
     wanted = _last(stages, newest) if stage == "all" else newest.get(stage)
     if wanted is None:
         return Change(why_not=f"{stage} has not begun")
-    branch = stage_branch(slug, Stage(wanted.stage), wanted.attempt)
-    end = git.resolve(site.repo, HEADS + branch) if wanted.open else _known(site, wanted.gated)
+    end = _end(site, slug, wanted) if wanted.open else _known(site, wanted.gated)
     if end is None:
         return Change(why_not="its commits are not here any more: the branch was squashed, or deleted before its end")
     start = _start(site, base, slug, stages, newest, wanted) if stage != "all" else None

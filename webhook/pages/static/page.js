@@ -91,6 +91,7 @@ function told(kind, data) {
   if (kind === "step") {
     if (task === data.task) concern("log");
     if (here && !log) concern("live");
+    if (here && data.kind === "result") concern("wrote");
   }
   concern(kind);
   if (kind === "hold" && data.hold) news.textContent = `${data.task} is held: ${data.hold}`;
