@@ -182,7 +182,7 @@ def test_of_two_hosts_that_say_the_same_at_once_one_is_heard(office: Office) -> 
     assert [note.split()[2] for note in mirrored(office)] == ["a-message", "another"]
 
 
-@pytest.mark.parametrize("kind", ["lost", "cut"])
+@pytest.mark.parametrize("kind", ["lost", "cut", "refused"])
 def test_one_comment_whatever_happens_on_the_way(office: Office, kind: str) -> None:
     resting(office)
     say(office, "Why?")
@@ -225,7 +225,7 @@ def test_killed_at_any_write_nothing_is_lost_or_doubled(office: Office) -> None:
         killed += victim.killed
         if not victim.killed:
             break
-    assert killed >= 3
+    assert killed >= 2
     assert sorted(each.text for each in said(office)) == ["Because of you.", "Why?"]
     (note,) = mirrored(office)
     assert "Why?" in note
