@@ -14,7 +14,7 @@ _MESSAGES: dict[Flaw, str] = {
 
 # Ollama itself ends a reply after thirty equal tokens, blank ones included (docs/models.md §2.1); other servers go on
 # to the limit. It is the same, and to be asked for something shorter does not help.
-RUN, LONGEST_PERIOD = 120, 40
+RUN, LONGEST_PERIOD = 60, 20
 
 
 def malformed(reply: Reply, rule: str) -> Malformed:
