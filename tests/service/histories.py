@@ -20,6 +20,7 @@ from runner.host import Hub, Site, timestamp
 from runner.lifecycle import STAGES, Stage, stage_branch, work_branch
 from runner.progress import Refs
 from runner.record import Entry, Hold, Request, State
+from runner.talk.messages import About, Created, Message, lines
 from runner.task import TaskFile, digest
 from runner.yamldoc import dump
 
@@ -94,6 +95,7 @@ class World:
         self.heads: dict[str, str] = {}
         self.ours: dict[str, str] = {}
         self.said: dict[str, list[Command]] = {}
+        self.talks: dict[str, list[Message]] = {}
         self.count = 0
         self._trees: dict[str, dict[str, bytes]] = {}  # of the newest commits, so that the next says what it changes
         self.agents = ["gemma", "sonnet"]
@@ -203,6 +205,28 @@ class World:
     def send(self, agent: str, status: str) -> None:
         """A person sends an agent away, or calls it back."""
         self._say(ref_of_agent(agent), Command(self._uuid(), self._now(), "Pat", "set-status", {"status": status}))
+
+    def talk(self, id: str, text: str, answers: str | None = None) -> str:
+        """Something is said in a discussion, with a file; or what is there is an answer. Returns the message's id."""
+        name, role = f"discussions/{id}", "agent" if answers else "person"
+        said = Message(self._uuid(), self._now(), role, "Pat", text, answers=answers)  # type: ignore[arg-type]
+        talk = self.talks.setdefault(name, [])
+        talk.append(said)
+        about = About(id, f"About {id}", Created(said.at, "Pat"), None if len(id) > 35 else id)
+        files: Files = {"discussion.json": msgspec.json.encode(about), "messages.jsonl": lines(talk)}
+        files[f"files/note-{len(talk) % 3}.txt"] = text.encode()
+        parents = [self.ours[name]] if name in self.ours else []
+        self.ours[name] = self.importer.commit(files, parents, text, self.at)
+        return said.id
+
+    def hush(self, id: str) -> None:
+        """A discussion is rewritten to nothing, or goes."""
+        name = f"discussions/{id}"
+        if self.chance.random() < 0.5:
+            self.ours.pop(name, None)
+        elif name in self.ours:
+            self.ours[name] = self.importer.commit({"discussion.json": b"[]"}, [], "gone", self.at, whole=True)
+        self.talks.pop(name, None)
 
     def _say(self, ref: str, command: Command) -> None:
         name = ref.removeprefix("refs/pullwright/")

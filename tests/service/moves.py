@@ -196,6 +196,17 @@ def _journey(world: World) -> None:
         MOVES[move](world)
 
 
+def _talk(world: World) -> None:
+    """A question, perhaps its answer; now and then a discussion that somebody's hand has damaged."""
+    id = world.chance.choice([*SLUGS[:2], "0f0e7f2e-6f2b-4a43-9a0a-0c3f2b1d4e5f"])
+    if world.chance.random() < 0.2:
+        world.hush(id)
+        return
+    asked = world.talk(id, world.chance.choice(["Why?", "<b>Übergröße</b>", "x" * 3000]))
+    if world.chance.random() < 0.6:
+        world.talk(id, "Because.", answers=asked)
+
+
 MOVES: dict[str, Callable[[World], None]] = {
     "add": _add,
     "edit": _edit,
@@ -209,6 +220,8 @@ MOVES: dict[str, Callable[[World], None]] = {
     "merge": _merge,
     "revert": _revert,
     "say": _say,
+    "talk": _talk,
+    "talk again": _talk,
     "accept": _accept,
     "withdraw": _withdraw,
     "agents": _agents,
