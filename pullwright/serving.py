@@ -1,6 +1,7 @@
 """`pullwright serve` and `pullwright index`."""
 
 import os
+import resource
 import secrets
 import socket
 import sys
@@ -20,6 +21,7 @@ from webhook.options import Options, check, dispatch_of, words
 if TYPE_CHECKING:
     from webhook.index import Index
 
+MOST_OPEN = 65536
 RUNNER = (sys.executable, "-c", "from pullwright.cli import main; main()")
 
 
@@ -73,6 +75,7 @@ def _run(options: Options, listener: socket.socket) -> None:
 
     from webhook.app import create_app
 
+    _open_many()
     app = create_app(options)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=5, h11_max_incomplete_event_size=1 << 16,
@@ -88,6 +91,14 @@ def _run(options: Options, listener: socket.socket) -> None:
             super().handle_exit(sig, frame)
 
     Server(config).run(sockets=[listener])
+
+
+def _open_many() -> None:
+    """Let this process open as many files as it may: each open stream holds some, and the usual limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_OPEN if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN)
+    if resource.RLIM_INFINITY != soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def rebuild(folder: Path) -> str:

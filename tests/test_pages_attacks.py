@@ -1,11 +1,14 @@
 """What strangers, other sites and those who may speak try on the pages and at the service that makes them."""
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
+import httpx
 import pytest
-from repositories import add_task, at_home, bare_hub, project, settings
-from service.running import READ, WRITE, Service, serving
+from repositories import COMMAND, add_task, at_home, bare_hub, project, settings
+from service.running import READ, WRITE, Service, serving, until
 
 from runner.talk.messages import new_id
 from webhook.options import Options
@@ -86,6 +89,44 @@ def test_strangers_on_another_address_are_not_told_what_repository_this_is(servi
 
 def open_to_all(options: Options) -> Options:
     return replace(options, host="0.0.0.0")
+
+
+# --- streams -------------------------------------------------------------------------------------------------------
+
+
+def test_an_event_id_of_any_length_is_an_event_id(service: Service) -> None:
+    line = service.front.inner.state.room.reader.span()[0]
+    for last in (f"{line}-{'9' * 6000}", f"{line}-\u00b2".encode(), "-", "x" * 9000):
+        with service.stranger.stream("GET", "/api/events", headers={"last-event-id": last}) as answer:
+            told = next(part for part in answer.iter_text() if "event:" in part)
+            assert "event: reset" in told, last[:30]
+
+
+def test_a_service_may_open_as_many_files_as_this_machine_allows(tmp_path: Path, person: Path) -> None:
+    """Each open stream holds three; the usual limit of 1,024 would be reached with a few hundred of them."""
+    clone = project(tmp_path / "clone", agents=settings())
+    bare_hub(clone, tmp_path / "hub.git")
+    run = subprocess.Popen(
+        ["bash", "-c", 'ulimit -Sn 256; exec "$@"', "-", *COMMAND, "serve", "--port", "0"], cwd=clone, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert run.stdout is not None
+        address = run.stdout.readline().split(" at ")[1].partition("?")[0]
+        until(lambda: answers(address), run, 60)
+        limits = Path(f"/proc/{run.pid}/limits").read_text()
+        soft, hard = next(line for line in limits.splitlines() if line.startswith("Max open files")).split()[3:5]
+        assert int(soft) == min(int(hard), 65536) > 256
+    finally:
+        run.terminate()
+        run.wait(60)
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}healthz").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 # --- how much a page may cost --------------------------------------------------------------------------------------

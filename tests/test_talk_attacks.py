@@ -13,7 +13,7 @@ from repositories import add_task, bare_hub, project, settings
 from service.running import WRITE, serving, until
 from test_talk_api import DRAFT, shown, talking, texts
 from wire import ScriptedOllama
-from wire.ollama import chunk, last, says, stream
+from wire.ollama import chunk, error, last, says, stream
 from wire.server import Answer, Asked
 
 from runner import git as trusted
@@ -24,6 +24,7 @@ from runner.secrets import MARK, Redactor
 from runner.talk import discussions, looking
 from runner.talk.delivering import deliver
 from runner.talk.desk import Desk
+from runner.talk.drafting import draft
 from runner.talk.messages import Message, answer_id, new_id, note_id, parse, unanswered
 from runner.talk.showing import settled
 from runner.workspace import Workspace
@@ -206,6 +207,17 @@ def test_no_beginning_of_a_secret_is_shown_while_it_streams(tmp_path: Path, pers
     assert not [text for text in heard.texts if "horse" in text or "cor" in text]
 
 
+def test_an_endpoint_that_quotes_the_key_it_was_given_tells_nobody(tmp_path: Path, person: Path) -> None:
+    secret = "the-key-of-this-host"
+    with ScriptedOllama([error(400, f"invalid key {secret}")] * 2, models=MODELS) as server:
+        desk = replace(desk_at(home(tmp_path, server.url)), redactor=Redactor([secret]))
+        question = ask(desk.site, "greet", "Why?")
+        for deed in (lambda: answered(desk, "greet", question), lambda: draft(desk, "greet")):
+            with pytest.raises(UserError) as told:
+                deed()
+            assert f"invalid key {MARK}" in told.value.what
+
+
 def test_what_a_redactor_waits_for_is_the_longest_beginning_at_the_end() -> None:
     redactor = Redactor(["abc def ghi", "def xyz 123"])
     assert redactor.settled("say abc def ") == "say "
@@ -299,10 +311,10 @@ def test_many_drafts_of_a_silent_model_keep_nobody_else_from_speaking(tmp_path: 
         assert service.client.post(f"/api/discussions/{id}/messages", json=said).status_code == 202
         ended: list[int] = []
 
-        def draft() -> None:
+        def post() -> None:
             ended.append(service.client.post(f"/api/discussions/{id}/draft", timeout=120).status_code)
 
-        drafts = [threading.Thread(target=draft, daemon=True) for _ in range(12)]
+        drafts = [threading.Thread(target=post, daemon=True) for _ in range(12)]
         for one in drafts:
             one.start()
         until(lambda: ended == [409] * 10 and server.waiting == 3, (ended, service.log), 60)

@@ -31,7 +31,7 @@ def place(last: str | None, span: tuple[str, int, int]) -> Place:
     if not last:
         return Place(newest, False)
     name, _, number = last.rpartition("-")
-    if name != line or not number.isascii() or not number.isdigit():
+    if name != line or not number.isascii() or not number.isdigit() or len(number) > 18:
         return Place(newest, True)
     after = int(number)
     return Place(newest, True) if after > newest or after + 1 < oldest else Place(after, False)

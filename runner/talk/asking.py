@@ -142,5 +142,5 @@ class Asker:
             self.hears.text(clean)
 
     def _unable(self, error: ModelError) -> UserError:
-        what = f"{self.agent.name} could not answer: {error}"
+        what = self.redactor.clean(f"{self.agent.name} could not answer: {error}")  # endpoints quote what they got
         return UserError(what, "ask again when its endpoint answers, or ask another agent")

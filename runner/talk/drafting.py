@@ -64,7 +64,8 @@ def draft(desk: Desk, id: str, away: frozenset[str] = frozenset()) -> Draft:
         turns = _turns(desk, found.messages, window)
         return _asked(model, turns, window, desk.settings.policy.default_complexity)
     except ModelError as error:
-        raise UserError(f"{agent.name} could not write the task: {error}", "try again, or write it yourself") from error
+        what = desk.redactor.clean(f"{agent.name} could not write the task: {error}")
+        raise UserError(what, "try again, or write it yourself") from error
 
 
 def _turns(desk: Desk, messages: Sequence[Message], window: Window) -> list[Turn]:
