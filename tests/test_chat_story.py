@@ -143,6 +143,7 @@ class Street:
                     break
             self.disarm()
         self.asked[body["id"]] = text
+        until(lambda: not self.server.now, "nobody asks the model", LONG)
 
     def by_terminal(self, text: str) -> None:
         """In a process of its own, which no service needs."""

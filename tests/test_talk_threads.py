@@ -3,6 +3,7 @@
 import itertools
 from pathlib import Path
 
+import msgspec
 import pytest
 from fake_github.faults import Fault
 from fake_github.office import Office, form
@@ -10,9 +11,13 @@ from fake_github.server import FakeGitHub
 from test_github_kills import Victim
 
 from runner.attend import attend
+from runner.commands import Command
 from runner.host import site_at
+from runner.record import Hold
+from runner.state import TaskState
 from runner.talk import discussions
 from runner.talk.messages import About, Created, Message, answer_id, new_id
+from runner.talk.threads import meant
 
 AT = "2026-11-23T05:00:00Z"
 
@@ -92,6 +97,30 @@ def test_a_comment_that_says_so_sends_the_proposal_back(office: Office) -> None:
     office.run()
     assert orders(office) == [("comment", "Say why.")]
     assert [(each.id, each.text, each.verb) for each in said(office)] == [(f"github:{comment}", "Say why.", "comment")]
+
+
+def test_what_plain_words_mean_depends_on_what_the_agent_does(office: Office) -> None:
+    accepted(office)
+    waits = office.task()
+
+    def at(state: str, hold: Hold | None = None) -> TaskState:
+        assert waits.open is not None
+        entry = msgspec.structs.replace(waits.open.entry, state=state, hold=hold)
+        return msgspec.structs.replace(waits, open=msgspec.structs.replace(waits.open, entry=entry))
+
+    works, asks = at("working"), at("held", Hold("needs input: how?", AT, kind="input"))
+    words = Message("github:1", AT, "person", "mona", "So.")
+    command = Command("github:1", AT, "mona (1)", "answer", {"text": "So."})
+    # state, named command, command that came of it, message that came of it → verb of the message, command to give
+    assert meant(waits, None, None, None) == ("talk", None)
+    assert meant(works, None, None, None) == ("talk", "comment")
+    assert meant(asks, None, None, None) == ("answer", "answer")
+    assert meant(at("held", Hold("budget", AT, kind="budget")), None, None, None) == ("talk", None)
+    assert meant(waits, "comment", None, None) == ("comment", "comment")
+    assert meant(works, None, None, words) == ("talk", "comment"), "said before: the agent that works next hears it"
+    assert meant(asks, None, None, words) == ("talk", None), "said before it asked"
+    assert meant(works, None, command, None) == ("answer", None), "killed after the command"
+    assert meant(works, None, command, words) == ("talk", None)
 
 
 def test_what_strangers_and_machines_say_is_no_message(office: Office) -> None:
