@@ -47,7 +47,6 @@ ANSWER = ToolSpec(
     },
 )
 BODY = "Write your whole answer to the person, in Markdown, in exactly ONE ```` block and nothing else."
-WORDS = "That was a call of a tool. Write words for the person."
 NOW = "You have looked enough. Answer the person now, with what you know."
 
 
@@ -177,13 +176,8 @@ class _Answer:
         """The text of an answer whose call came as JSON. Whatever form it has, it is the answer."""
         named = ToolCall(need.call.name, {**need.call.arguments, "path": "answer.md"}, need.call.id)
         need = msgspec.structs.replace(need, call=named, instruction=BODY)
-        for asked in (need, msgspec.structs.replace(need, problem=WORDS)):
-            reply = self.asker.send(partial(self._body_request, asked), showing.body)
-            words = showing.answered(reply.text)
-            if words and lift(msgspec.structs.replace(reply, text=words), (*looking.SPECS, ANSWER)) is None:
-                self._note_length(reply)
-                return words
-        raise self._unreadable()
+        reply = self.asker.send(partial(self._body_request, need), showing.body)
+        return self._in_words(reply) or self._plainly()
 
     def _body_request(self, need: NeedBody) -> Request:
         asked: Request = PROTOCOLS[self.asker.protocol].body_request(
@@ -191,6 +185,24 @@ class _Answer:
             max_tokens=self.asker.window.output, temperature=CALM, turn=self.asker.turn,
         )  # fmt: skip
         return asked
+
+    def _plainly(self) -> str:
+        """The last try, for models that no protocol helps: what they were told first, and no word of tools."""
+        turns = tuple(self.messages[: self.front])
+        most = self.asker.window.output
+        asked = Request(turns, max_tokens=most, temperature=CALM, turn=self.asker.turn)
+        words = self._in_words(self.asker.send(lambda: asked, self._words))
+        if not words:
+            raise UserError(f"{self.agent.name} gave no answer that can be read", "ask again, or ask another agent")
+        return words
+
+    def _in_words(self, reply: Reply) -> str:
+        """What a reply says to a person; nothing where it is a call after all."""
+        words = showing.answered(reply.text)
+        if not words or lift(msgspec.structs.replace(reply, text=words), (*looking.SPECS, ANSWER)) is not None:
+            return ""
+        self._note_length(reply)
+        return words
 
     def _unread(self, reply: Reply, read: Malformed) -> str | None:
         """Words without a call are the answer; anything else the model is told, a few times."""
@@ -202,12 +214,9 @@ class _Answer:
             return words.rstrip()
         self.troubles += 1
         if self.troubles > TROUBLES:
-            raise self._unreadable()
+            return self._plainly()
         self.messages += [Turn("assistant", reply.text[:500] or "…"), Turn("user", read.message)]
         return None
-
-    def _unreadable(self) -> UserError:
-        return UserError(f"{self.agent.name} gave no answer that can be read", "ask again, or ask another agent")
 
     def _look(self, act: Act) -> None:
         call = act.call if act.call.id else msgspec.structs.replace(act.call, id=f"call_{len(self.looks)}")
