@@ -106,11 +106,15 @@ def test_a_program_starts_in_its_leaf_with_nothing_of_ours_and_ends_with_it(tree
 
 
 def test_what_a_killed_run_left_is_swept(tree: Path) -> None:
-    (tree / "command-1-1").mkdir()
-    (tree / "somebody-elses").mkdir()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    names = [f"command-{gone.pid}-1", f"command-{os.getpid()}-1", "somebody-elses"]
+    for name in names:
+        (tree / name).mkdir()
     cgroup.sweep(tree)
-    assert [path.name for path in tree.iterdir() if path.is_dir()] == ["somebody-elses"]
-    (tree / "somebody-elses").rmdir()
+    assert {path.name for path in tree.iterdir() if path.is_dir()} == set(names[1:]), "what other runs begin is theirs"
+    for name in names[1:]:
+        (tree / name).rmdir()
 
 
 def test_a_limit_that_cannot_be_set_leaves_no_folder(tree: Path) -> None:

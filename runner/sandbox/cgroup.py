@@ -140,7 +140,8 @@ class Leaf:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the cgroups of runs that were killed; those in which something lives stay."""
+    """Remove the cgroups of runs that were killed; those in which something lives stay, and those of other runs."""
     for left in folder.glob("command-*-*"):
-        with contextlib.suppress(OSError):
-            left.rmdir()
+        if not Path("/proc", left.name.split("-")[1]).exists():
+            with contextlib.suppress(OSError):
+                left.rmdir()
