@@ -288,7 +288,7 @@ def visible(text: str) -> str:
     while text != before:  # what is left when a part is gone may be another one
         before = text
         text = _ENTITY.sub(lambda match: "" if _hides(html.unescape(match[0])) else match[0], text)
-        text = "".join(char for char in text if not _shapeless(char))
+        text = "".join(char for char in text if not shapeless(char))
         for pattern, instead in (
             (_COMMENT, ""),
             (_DEFINITION, ""),
@@ -301,10 +301,10 @@ def visible(text: str) -> str:
 
 
 def _hides(text: str) -> bool:
-    return bool(text) and all(_shapeless(char) for char in text)
+    return bool(text) and all(shapeless(char) for char in text)
 
 
-def _shapeless(char: str) -> bool:
+def shapeless(char: str) -> bool:
     """No shape: format and private characters, unassigned ones, controls, selectors, and letters that look empty."""
     if char in "\n\t":
         return False

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from runner.errors import UserError
+from runner.issues import shapeless
 from runner.lifecycle import STAGES, Stage
 from runner.models import Message as Turn
 from runner.models import Model, ModelError, Request
@@ -92,7 +93,10 @@ def _asked(model: Model, turns: list[Turn], window: Window, usual: int) -> Draft
 
 
 def parse(text: str, usual: int) -> Draft | str:
-    """The draft in a reply, or what is wrong with it. `usual` is the complexity where it names none. Pure."""
+    """The draft in a reply, or what is wrong with it. `usual` is the complexity where it names none. Pure.
+
+    What a person cannot see is left out: they say yes to it, and agents read all of it.
+    """
     said = _object(without_thinking(text))
     if said is None:
         return "There was no JSON object in that."
@@ -104,7 +108,7 @@ def parse(text: str, usual: int) -> Draft | str:
     reason = one_line(str(said.get("complexity_reason") or ""), REASON) if known else "it names none"
     return Draft(
         title=title,
-        description=plain(description),
+        description="".join(char for char in plain(description) if not shapeless(char)),
         complexity=number if isinstance(number, int) and known else usual,
         complexity_reason=reason,
         stages=_stages(said.get("stages")),

@@ -17,16 +17,25 @@ LONGEST = 60_000
 """Characters of a text that are shown; some Markdown takes time that grows with the square of its length."""
 WIDEST = 4_000  # characters of a line
 _LINK = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
-# What steers a terminal, breaks lines out of turn, or turns the direction of what stands around it (UAX #9).
-_HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# What steers a terminal, breaks lines out of turn, turns the direction of what stands around it (UAX #9), or has no
+# shape: people approve what they see, and agents read all of it. Joiners (U+200C, U+200D) and U+FE0F make emoji.
+_HIDDEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0e\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
 _CUT = "… (cut here: the rest is in Git)"
 
 
 def seen(value: object) -> object:
     """A template's value as it may stand on a page: every character of a text is seen."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
-        return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", value.replace("\r\n", "\n"))
+        return _HIDDEN.sub(_escaped, value.replace("\r\n", "\n"))
     return value
+
+
+def _escaped(match: re.Match[str]) -> str:
+    number = ord(match[0])
+    return f"\\u{number:04x}" if number < 1 << 16 else f"\\U{number:08x}"
 
 
 def fitted(text: str) -> str:
