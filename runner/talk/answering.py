@@ -199,7 +199,8 @@ class _Answer:
     def _in_words(self, reply: Reply) -> str:
         """What a reply says to a person; nothing where it is a call after all."""
         words = showing.answered(reply.text)
-        if not words or lift(msgspec.structs.replace(reply, text=words), (*looking.SPECS, ANSWER)) is not None:
+        call = lift(msgspec.structs.replace(reply, text=words), (*looking.SPECS, ANSWER))
+        if not words or call is not None or showing.is_action(words):
             return ""
         self._note_length(reply)
         return words

@@ -57,3 +57,8 @@ def settled(text: str) -> str:
     end = text[-LONGEST_WORD:]
     word = _WORD_END.search(end[::-1])  # from the end: each piece of a text without spaces costs the same
     return text[: len(text) - (word.start() if word else len(end))]
+
+
+def is_action(text: str) -> bool:
+    """Whether a text begins as the protocols' JSON does, whole or cut off: no words for a person."""
+    return re.match(r'\s*\{\s*"(?:thought|tool)"\s*:', text) is not None
