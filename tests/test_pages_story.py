@@ -67,6 +67,7 @@ def test_a_person_watches_talks_answers_pauses_and_approves_on_the_pages(
             expect(page.locator("#log")).to_contain_text("view greeting.txt")
             expect(page.locator(".document .prose")).to_contain_text("A first draft.")
             expect(page.locator(".changes .file")).to_contain_text("A first draft.")
+            expect(page.locator(".attempts")).not_to_contain_text("0 steps")
             visit.picture("2-live")
 
             # It asks, and the board says so.

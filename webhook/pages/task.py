@@ -1,7 +1,7 @@
 """One task: how it stands, what a person can do, what its agents wrote, changed and showed."""
 
 from asyncio import to_thread
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from litestar import Response, get
@@ -13,9 +13,9 @@ from webhook import shelf, store
 from webhook.api.room import Room, TheRoom, missing
 from webhook.api.workspaces import folder_of
 from webhook.index import BASE
-from webhook.pages import evidence, reading
+from webhook.pages import evidence, reading, standing
 from webhook.pages.frame import Ask, page
-from webhook.pages.reading import Attempt, Card
+from webhook.pages.reading import Attempt
 from webhook.shapes import FullTask, Workspace
 
 SOME, ALL = 60, 2_000  # entries of a history
@@ -38,16 +38,6 @@ DONE = {
 }
 
 
-class Stop(NamedTuple):
-    """A stage on a task's way: its `kind` is how it stands, `words` say so, `begun` whether anybody worked on it."""
-
-    name: str
-    kind: str
-    words: str
-    now: bool
-    begun: bool
-
-
 @get("/tasks/{slug:str}")
 async def show_task(room: TheRoom, request: Ask, slug: FromPath[str]) -> Response[str]:
     """The whole page."""
@@ -61,18 +51,19 @@ async def task_page(
     task = find(room, slug)
     card, attempts = reading.card(room.reader, task.id), reading.attempts(room.reader.conn, task.id)
     query = request.query_params
-    track = _track(task, card, attempts)
-    wanted = str(query.get("changes") or _shown_first(card, track))
+    track = standing.track(task, card, attempts)
+    wanted = str(query.get("changes") or standing.shown_first(card, track))
     history, number = reading.history(room.reader.conn, task.id, ALL if query.get("history") == "all" else SOME)
     base = store.refs(room.reader.conn)[BASE]
     workspace = None if task.completed_at else _workspace(room, task)
     told = await to_thread(_evidence, room, base, task, attempts, wanted, workspace)
+    attempts = standing.by_now(attempts, told["steps"])
     return await to_thread(  # Markdown that is made for it takes seconds, in which others are answered
         page, room, request, "task.html", status, task=task, card=card, attempts=attempts, depends=task.depends_on,
         proposals=task.proposals, track=track, wanted=wanted, history=history, entries_number=number,
-        totals=_totals(attempts), agents=reading.names(room.reader.conn), titles=TITLES,
-        shown=PAPER.get(card.ready or card.stage or "complete", ""), buttons=_buttons(card), asks=_asks(card),
-        gates_words=_gates(card, attempts), problem=problem, remedy=remedy,
+        totals=standing.totals(attempts), agents=reading.names(room.reader.conn), titles=TITLES,
+        shown=PAPER.get(card.ready or card.stage or "complete", ""), buttons=standing.buttons(card),
+        asks=standing.asks(card), gates_words=standing.gates(card, attempts), problem=problem, remedy=remedy,
         done=DONE.get(str(query.get("done", "")), ""), linkable=lambda path: "://" not in path, **told,
     )  # fmt: skip
 
@@ -133,59 +124,3 @@ def _on_github(room: Room, base: str, task: FullTask) -> str:
     if settings.forge != "github" or not url.startswith("https://"):
         return ""
     return f"{url}/pulls?q=is%3Apr+head%3A{task.proposals[0].branch}"
-
-
-# --- pure ----------------------------------------------------------------------------------------------------------
-
-
-def _track(task: FullTask, card: Card, attempts: tuple[Attempt, ...]) -> list[Stop]:
-    newest = {one.stage: one for one in attempts}
-    passed = task.stages.index(card.stage) if card.stage in task.stages else len(task.stages)
-    return [_stop(card, name, newest.get(name), at - passed) for at, name in enumerate(task.stages)]
-
-
-def _stop(card: Card, name: str, attempt: Attempt | None, ahead: int) -> Stop:
-    if ahead < 0:
-        return Stop(
-            name, "done" if attempt else "skipped", "done" if attempt else "skipped", False, attempt is not None
-        )
-    if ahead > 0:
-        return Stop(name, "next", "", False, attempt is not None)
-    words = {"hold": "held", "ready": "for you", "work": f"{card.progress} %", "wait": "waits"}.get(card.mark, "next")
-    return Stop(name, card.mark, words, True, attempt is not None)
-
-
-def _shown_first(card: Card, track: list[Stop]) -> str:
-    """Whose changes are shown unasked: those of the stage at hand, else of the last one; all, when it is complete."""
-    begun = [stop.name for stop in track if stop.begun]
-    return "all" if card.completed else card.stage if card.stage in begun else (begun or ["design"])[-1]
-
-
-def _totals(attempts: tuple[Attempt, ...]) -> dict[str, float]:
-    return {name: sum(getattr(one, name) or 0 for one in attempts) for name in ("steps", "tokens", "cost", "seconds")}
-
-
-def _buttons(card: Card) -> list[tuple[str, str]]:
-    """What a click can do now beside what stands there anyway."""
-    hold = card.hold or ""
-    changed = hold.startswith("task changed")
-    found = [("resume", "Keep the old text" if changed else "Resume")] if hold == "paused" or changed else []
-    if card.mark == "hold" and hold != "paused":
-        found.append(("retry", "Take the new text" if changed else "Retry"))
-    if card.mark in ("work", "next", "wait"):
-        found.append(("pause", "Pause"))
-    return [*found, ("cancel", "Cancel the task")] if hold != "cancelled" else found
-
-
-def _asks(card: Card) -> str:
-    """The question that an agent waits with."""
-    kind, _, question = (card.hold or "").partition(": ")
-    return question if kind in ("needs input", "no credit") else ""
-
-
-def _gates(card: Card, attempts: tuple[Attempt, ...]) -> str:
-    found = next((one.gates for one in reversed(attempts) if one.open), ())
-    failed = [str(gate["name"]) for gate in found if gate["exit"] != 0]
-    if failed:
-        return f"Not passed: {', '.join(failed)}."
-    return f"{len(found)} gates have passed." if found else "No gate looks at it."
