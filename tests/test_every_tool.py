@@ -172,7 +172,7 @@ def test_what_tools_note_is_neither_lost_nor_doubled_by_a_crash(tmp_path: Path, 
             tmp_path / "repo", agents=r.settings(agent, policy={"review": r.AUTO, "egress": ["web"]}), replies=story
         )
     )
-    r.add_task(scene.folder)
+    r.add_task(scene.folder, stages=["design", "complete"])
 
     def crashes(words: str, region: str, since: str) -> tuple[Hit, ...]:
         if words == "second":

@@ -77,7 +77,7 @@ def test_an_agent_runs_the_repositorys_tools_and_cannot_change_them(tmp_path: Pa
     r.git(scene.folder, "update-index", "--chmod=+x", ".pullwright/tools/count")
     r.git(scene.folder, "commit", "-q", "-m", "It is a program")
     r.git(scene.folder, "checkout", "-q", "--", ".pullwright")
-    r.add_task(scene.folder)
+    r.add_task(scene.folder, stages=["build", "complete"])
     scene.run()
     assert scene.state().current is None, "\n".join(scene.said)
     said = r.git(scene.folder, "show", "refs/pullwright/trajectories/greet/build.1:trajectory.jsonl")
