@@ -46,7 +46,7 @@ LEFT_BEHIND = {
 }
 
 
-@pytest.mark.parametrize("name", LEFT_BEHIND)
+@pytest.mark.parametrize("name", [pytest.param("3000 folders deep", marks=pytest.mark.soak), "a repository inside"])
 def test_a_workspace_that_cannot_be_taken_keeps_its_work_until_it_can(name: str, tmp_path: Path, person: Path) -> None:
     """The agent says that it is done; it is told what is in the way, takes it away, and its other files are there."""
     story = r.story()

@@ -1,7 +1,6 @@
 """One task on which an agent uses every tool for real, from the search to the mail with the report."""
 
 import json
-import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -97,10 +96,8 @@ def test_an_agent_uses_every_tool(tmp_path: Path, person: Path, monkeypatch: pyt
         )
         scene.web = Web(partial(search, proxy=service.proxy, verify=service.ca), fetcher.fetch)
         r.add_task(scene.folder)
-        began = time.monotonic()
         scene.run()
         assert scene.state().current is None, "\n".join(scene.said)
-        assert time.monotonic() - began < 60
     said = "\n".join(scene.said)
     for tool in ("web_search", "web_fetch", "python_install", "python_run", "pdf_write", "mail_send", "bash", "write"):
         assert tool in said, tool
