@@ -89,6 +89,11 @@ def test_strangers_on_another_address_are_not_told_what_repository_this_is(servi
         service.front.options = room.options = options
 
 
+def test_strangers_send_little(service: Service) -> None:
+    for given in ({"data": {"name": "x" * 20_000}}, {"files": {"name": b"x" * 20_000}}):
+        assert service.stranger.post("/login", headers={"origin": service.url}, **given).status_code == 413
+
+
 def open_to_all(options: Options) -> Options:
     return replace(options, host="0.0.0.0")
 

@@ -22,6 +22,7 @@ from runner.host import Site, site_at
 from runner.observe import observe
 from runner.secrets import MARK, Redactor
 from runner.talk import discussions, looking
+from runner.talk import files as kinds
 from runner.talk.delivering import deliver
 from runner.talk.desk import Desk
 from runner.talk.drafting import draft
@@ -102,6 +103,19 @@ def test_a_link_in_the_place_of_the_folder_of_files_is_not_followed(hub: tuple[P
     deliver(site, "greet", space, commit)
     assert list(elsewhere.iterdir()) == []
     assert (space.root / "discussion" / "good.txt").read_bytes() == b"good"
+
+
+def test_a_discussion_has_so_many_files_however_little_is_in_them(hub: tuple[Path, Path]) -> None:
+    """Each costs a process or two for every answer."""
+    site = site_at(hub[1])
+    one, large = blob(site.repo, b"x"), blob(site.repo, b"x" * (kinds.MOST_FILE + 1))
+    entries = [("100644", f"{number}.txt", one) for number in range(900)]
+    forged(site, made(site.repo, *entries, ("100644", "0-large.txt", large)))
+    found = discussions.read(site, "greet")
+    assert found is not None and len(found.files) == kinds.MOST_NUMBER and "0-large.txt" not in found.files
+    with pytest.raises(kinds.Refused, match="at most 200 files") as refused:
+        discussions.attach(site, "greet", "new.txt", b"y", "Pat", AT)
+    assert refused.value.large
 
 
 # --- ids -----------------------------------------------------------------------------------------------------------
@@ -186,10 +200,13 @@ def test_a_discussion_that_somebody_pushed_is_shown_whatever_is_in_it(tmp_path: 
     with talking(tmp_path) as (service, _server, _):
         site = service.front.options.site
         strange = Message(new_id(), "x" * 900, "agent", "w\0" * 900, "Well.", tokens=10**400, model="m" * 9000)
-        forged(site, made(site.repo, ("100644", "a\x1b.csv", blob(site.repo, b"x"))), strange)
+        few = [("100644", f"{number}.txt", blob(site.repo, b"x")) for number in range(3)]
+        many = [("100644", f"x{number}.txt", few[0][2]) for number in range(900)]
+        forged(site, made(site.repo, ("100644", "a\x1b.csv", few[0][2]), *few, *many), strange)
         until(lambda: service.client.get("/api/discussions/greet").status_code == 200, service.log, 60)
         assert service.client.get("/discussions/greet", headers={"accept": "text/html"}).status_code == 200
         assert len(service.client.get("/api/discussions").content) < 5000
+        assert len(shown(service, "greet")["files"]) == kinds.MOST_NUMBER
         assert service.faults() == []
 
 

@@ -1,8 +1,9 @@
 """Discussions as rows of the index: brought to their refs with everything else, in the same transaction."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -55,12 +56,13 @@ def read(pipes: Pipes, id: str, commit: str) -> tuple[Discussion, dict[str, str]
     about, said, tree = (pipes.object(f"{commit}:{path}") for path in (ABOUT, SAID, "files"))
     if about is None:
         return None
-    blobs = dict(_entries(tree[1], len(commit) // 2)) if tree else {}
+    entries = _entries(tree[1], len(commit) // 2) if tree else ()
+    blobs = dict(islice((entry for entry in entries if kinds.is_name(entry[0])), kinds.MOST_NUMBER))
     found = assemble(id, about[1], said[1] if said else b"", {}, commit)
     return (found, blobs) if found else None
 
 
-def _entries(tree: bytes, width: int) -> Iterable[tuple[str, str]]:
+def _entries(tree: bytes, width: int) -> Iterator[tuple[str, str]]:
     """Name and blob of the regular files of a tree (https://git-scm.com/book/en/v2/Git-Internals-Git-Objects)."""
     at = 0
     while at < len(tree):
@@ -110,7 +112,7 @@ def _files(conn: sqlite3.Connection, pipes: Pipes, id: str, blobs: Mapping[str, 
     gone = [(id, name) for name in had if had[name] != blobs.get(name)]
     conn.executemany("DELETE FROM discussion_files WHERE discussion_id = ? AND name = ?", gone)
     for name, blob in blobs.items():
-        if had.get(name) == blob or not kinds.is_name(name):
+        if had.get(name) == blob:
             continue
         data = pipes.blob(blob)
         try:

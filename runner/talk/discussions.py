@@ -53,7 +53,8 @@ def at(repo: git.Repo, id: str, commit: str | None) -> Discussion | None:
     there = _listed(repo, commit)
     texts = git.blobs(repo, [there[name][0] for name in (ABOUT, SAID) if name in there])
     sent = {path.removeprefix(FILES): size for path, (_, size) in there.items() if path.startswith(FILES)}
-    sizes = {name: size for name, size in sent.items() if kinds.is_name(name)}
+    fit = [(name, size) for name, size in sent.items() if kinds.is_name(name) and size <= kinds.MOST_FILE]
+    sizes = dict(fit[: kinds.MOST_NUMBER])
     found = [texts.get(there[name][0], b"") if name in there else b"" for name in (ABOUT, SAID)]
     return assemble(id, found[0], found[1], sizes, commit)
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 MOST_FILE = 10 << 20
 MOST_ALL = 50 << 20
 """Bytes of one file, and of all of a discussion."""
+MOST_NUMBER = 200
+"""Files of a discussion: each is looked at for every answer, however little is in it."""
 LONGEST_NAME = 120
 """Bytes of a name in UTF-8; less than any file system's limit, with room for a number."""
 
@@ -78,8 +80,11 @@ def media_type(name: str, data: bytes) -> str:
 
 def room(there: Mapping[str, int], more: Mapping[str, int]) -> None:
     """Raises `Refused` where files of these sizes (bytes by name) have no room beside those that are there."""
-    if sum({**there, **more}.values()) > MOST_ALL:
+    files = {**there, **more}
+    if sum(files.values()) > MOST_ALL:
         raise Refused(f"the files of a discussion have at most {MOST_ALL >> 20} MB together", large=True)
+    if len(files) > MOST_NUMBER:
+        raise Refused(f"a discussion has at most {MOST_NUMBER} files: begin another one", large=True)
 
 
 def is_text(media: str) -> bool:

@@ -32,9 +32,8 @@ async def show_file(room: TheRoom, request: Ask, slug: FromPath[str], path: From
         raise missing(f"there is no file {name}")
     if "raw" in request.query_params:
         return raw(name, data)
-    return page(
-        room, request, "file.html", slug=task.slug, title=task.title, name=name, **await to_thread(shown, name, data)
-    )
+    values = await to_thread(shown, name, data)
+    return await to_thread(page, room, request, "file.html", 200, slug=task.slug, title=task.title, name=name, **values)
 
 
 def shown(name: str, data: bytes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from webhook import access
 from webhook.api.room import TheRoom
 from webhook.pages.frame import NAME, Ask, one_name, page, visitor
 
+MOST_BYTES = 1 << 14  # of a form that strangers may send
 YEAR = 365 * 24 * 3600
 
 
@@ -20,7 +21,7 @@ def show_login(room: TheRoom, request: Ask) -> Response[str]:
     return page(room, request, "login.html", then=_inside(str(request.query_params.get("then", "/"))), problem="")
 
 
-@post("/login")
+@post("/login", request_max_body_size=MOST_BYTES)
 async def sign_in(room: TheRoom, request: Ask) -> Response[Any]:
     """Take a token that is known, and a name; a visitor who may write already needs no token to change the name."""
     form = {name: str(value).strip() for name, value in (await request.form()).items()}
