@@ -48,6 +48,7 @@ class Index:
         self.sight = Sight(self.pipes)
         self.conn = store.connect(path)
         self._written = -1
+        self._parts: tuple[Refs, dict[str, Refs]] | None = None
 
     def close(self) -> None:
         """Let go of the file and of Git."""
@@ -106,6 +107,17 @@ class Index:
         names = dict(self.conn.execute("SELECT id, name FROM agents"))
         return dict(Counter(names[claim.agent_id] for claim in held))
 
+    def late(self, refs: Refs) -> frozenset[str]:
+        """The tasks whose open stage has a lease that has expired."""
+        _, expired = crew.claims(self.conn, self.site, refs, self.settings())
+        return frozenset(claim.branch.split("/")[1] for claim in expired)
+
+    def _apart(self, refs: Refs) -> dict[str, Refs]:
+        """The refs, apart for each task; made once for each look."""
+        if self._parts is None or self._parts[0] is not refs:
+            self._parts = refs, by_task(refs)
+        return self._parts[1]
+
     def state(self, refs: Refs, slug: str, eyes: Afresh) -> TaskState | None:
         """Where a task stands, with what only `eyes` can see of this host and of a proposal's change."""
         return self.states(refs, [slug], eyes).get(slug)
@@ -113,7 +125,7 @@ class Index:
     def states(self, refs: Refs, slugs: Iterable[str], eyes: Afresh) -> dict[str, TaskState]:
         """The same for several, and for their parents and subtasks."""
         sight = Sight(self.pipes, eyes, self.sight)
-        ground = Ground(self.conn, self.site, sight, refs, self.settings(), by_task(refs), {})
+        ground = Ground(self.conn, self.site, sight, refs, self.settings(), self._apart(refs), {})
         roots = set(slugs)
         query = "SELECT parent FROM tasks WHERE parent NOT NULL AND slug = ?"
         roots |= {parent for slug in slugs for (parent,) in self.conn.execute(query, (slug,))}
@@ -133,7 +145,7 @@ class Index:
 
     def version(self, refs: Refs, slug: str) -> str:
         """A word that changes when anything about a task does."""
-        own = by_task(refs).get(slug)
+        own = self._apart(refs).get(slug)
         row = self.conn.execute("SELECT * FROM tasks WHERE slug = ?", (slug,)).fetchone()
         return repr((row, sorted(own.branches.items()), sorted(own.ours.items())) if own else row)
 

@@ -12,20 +12,19 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 from runner import live
-from runner.agents import Settings
-from runner.decide import Claim, Crew, decide
 from runner.errors import UserError
 from runner.observe import fetch_refs
-from runner.progress import Afresh, Refs
-from runner.worker import is_work
+from runner.progress import Refs
 from webhook import store
-from webhook.dispatch import Dispatcher, Job, Workflow
+from webhook.dispatch import Dispatcher, Workflow
 from webhook.events import Notice
 from webhook.feed import Live
 from webhook.index import Index
+from webhook.jobs import Work, slots
 from webhook.options import Options
 
 
@@ -59,6 +58,7 @@ class Keeper:
         self.changed: Callable[[frozenset[str]], None] = lambda tasks: None
         self.dispatcher = Dispatcher(options.command, options.site.folder, options.site.state / "logs" / "serve")
         self.workflow = Workflow(self._start_workflow)
+        self.work = Work()
         self._wakes: queue.SimpleQueue[Notice | frozenset[str] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self._ended = threading.Event()
@@ -105,7 +105,8 @@ class Keeper:
 
     def _run(self) -> None:
         self.index = Index(self.options.index, self.options.site)
-        store.hold(self.index.conn, {})  # what the service before this one had given up, this one tries
+        with suppress(sqlite3.Error):
+            store.hold(self.index.conn, {})  # what the service before this one had given up, this one tries
         try:
             sweep = 0.0
             tasks: frozenset[str] = frozenset()
@@ -170,10 +171,11 @@ class Keeper:
             if 0 < len(done.tasks) <= FEW and index.settings().forge != "local":
                 self.changed(done.tasks)
             self.dispatcher.stir(tasks)
+            self.work.forget(tasks, everything=sweep)
             if self.options.dispatch == "local":
                 self._dispatch(index, refs)
             elif self.options.dispatch == "workflow":
-                self.workflow.ask(jobs_of(index, refs, set(), self.workflow.may))
+                self.workflow.ask(self.work.jobs(index, refs, set(), self.workflow.may))
         except Exception as error:  # whatever it is, the next look may go well
             ours = not isinstance(error, (UserError, sqlite3.Error, OSError))
             self._failed(repr(error) if ours else str(error), traceback.format_exc() if ours else "")
@@ -188,7 +190,7 @@ class Keeper:
     def _dispatch(self, index: Index, refs: Refs) -> None:
         for job in self.dispatcher.reap():
             self.log("runner ended", task=job.task, stage=job.stage)
-        jobs = jobs_of(index, refs, set(self.dispatcher.running), self.dispatcher.may)
+        jobs = self.work.jobs(index, refs, set(self.dispatcher.running), self.dispatcher.may)
         for job in self.dispatcher.wanted(jobs, slots(index.settings())):
             self.log("runner started", task=job.task, stage=job.stage)
             self.dispatcher.start(job)
@@ -217,32 +219,3 @@ def _answer(asked: list[Question], index: Index, refs: Refs) -> None:
             question.answer.set_result(question.ask(index, refs))
         except Exception as error:
             question.answer.set_exception(error)
-
-
-def jobs_of(index: Index, refs: Refs, running: set[str], may: Callable[[Job], bool]) -> list[Job]:
-    """What could be done now, in the order in which it should be: no more than there may be runners at once.
-
-    Only tasks that the index does not know to be held are looked at; one that is at work, or for which no runner `may`
-    be started now, keeps no other waiting.
-    """
-    settings, away, candidates = index.candidates(refs)
-    busy = index.busy(refs)
-    jobs: list[Job] = []
-    for slug in candidates:
-        if len(jobs) >= slots(settings):
-            break
-        state = index.state(refs, slug, Afresh(index.site)) if slug not in running else None
-        if state is None or state.current is None:
-            continue
-        job = Job(slug, str(state.current), index.version(refs, slug))
-        action = decide(state, settings, Crew(busy, away))
-        if is_work(action) and may(job):
-            if isinstance(action, Claim):
-                busy[action.agent.name] = busy.get(action.agent.name, 0) + 1
-            jobs.append(job)
-    return jobs
-
-
-def slots(settings: Settings) -> int:
-    """How many runners there may be at once."""
-    return max(1, sum(agent.concurrency for agent in settings.agents))
