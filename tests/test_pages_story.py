@@ -12,8 +12,10 @@ from pathlib import Path
 
 from answer_parts import NATIVE, agent
 from browser import faults, visiting
+from page_parts import form
 from playwright.sync_api import Browser, expect
 from repositories import AUTO, COMMAND, add_task, bare_hub, git, project, settings
+from service.running import serving, until
 from story_parts import Storyteller
 
 expect.set_options(timeout=60_000)
@@ -177,3 +179,23 @@ def test_a_person_watches_talks_answers_pauses_and_approves_on_the_pages(
     assert [verb for verb in verbs if verb != "comment"] == ["answer", "pause", "resume"]
     assert {command["who"] for command in said} == {"Pat <pat@example.invalid>"}
     assert re.search(r"^Author: Pat <pat@example.invalid>", git(hub, "log", "-1", "work/greet"), re.MULTILINE)
+
+
+def test_what_an_agent_of_this_host_takes_up_is_seen_at_once_however_rarely_the_hub_is_looked_at(
+    tmp_path: Path, person: Path
+) -> None:
+    with Storyteller() as model:
+        clone = project(tmp_path / "clone", agents=settings(agent(model.url, NATIVE, protocol="native")))
+        add_task(clone)
+        bare_hub(clone, tmp_path / "hub.git")
+        with serving(clone, dispatch="local", command=COMMAND, poll=3600.0) as service:
+
+            def stands() -> tuple[str | None, str]:
+                task = service.client.get("/api/tasks/greet").json()
+                return task["hold"], "".join(one["state"] for one in task["attempts"])
+
+            until(lambda: stands() == (None, "working"), service.log, 60)
+            model.gates["ask"].set()
+            until(lambda: (stands()[0] or "").startswith("needs input"), service.log, 60)
+            form(service, "/tasks/greet/answer", text="Goodbye")
+            until(lambda: stands() == (None, "working"), service.log, 60)
