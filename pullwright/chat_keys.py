@@ -29,9 +29,8 @@ class Quiet:
         self.give_back()
 
     def take(self) -> None:
-        """Show nothing from now on. Enter stays what it is: not the line feed that a cooked terminal makes of it."""
+        """Show nothing from now on."""
         mode = termios.tcgetattr(self.fd)
-        mode[0] &= ~termios.ICRNL
         mode[3] &= ~(termios.ECHO | termios.ICANON)
         termios.tcsetattr(self.fd, termios.TCSADRAIN, mode)
 

@@ -8,6 +8,7 @@ import pytest
 from fake_github.faults import Fault
 from fake_github.office import Office, form
 from fake_github.server import FakeGitHub
+from service.visitors import hooked, seen
 from test_github_kills import Victim
 
 from runner.attend import attend
@@ -151,6 +152,7 @@ def test_what_is_said_elsewhere_stands_in_the_thread_once_and_comes_back_as_noth
         office.run()
         (site_at(office.clone).state / "threads" / "issue-1.json").unlink()
     first, second = mirrored(office)
+    assert [each.method for each in office.fake.seen if "said" in str(each.body)] == ["POST", "POST"]
     assert first.startswith(f"<!-- pullwright:said {asked.id} -->\n**Pat** says:")
     assert max(map(len, first.splitlines())) <= 100
     assert "**gemma** (gemma3:4b) answers Pat, “Why? a long line" in second
@@ -182,6 +184,19 @@ def test_words_from_elsewhere_neither_mention_nor_close_nor_command_nor_end_thei
     assert not office.task().standing.cancelled
     assert "\x1b" not in note
     assert office.world.issues[1].state == "open"
+
+
+def test_a_service_shows_at_once_what_is_said_and_hears_what_is_written(office: Office) -> None:
+    number = resting(office)
+    with hooked(office, dispatch="none", poll=0.3) as service:  # its one sweep is that at the start
+        post, place = service.client.post, "/api/discussions/issue-1/messages"
+        post("/api/discussions", json={"task": "issue-1", "who": "Ada"}).raise_for_status()
+        for count, text in enumerate(("Why?", "And why not?"), 1):
+            post(place, json={"text": text, "who": "Ada"}).raise_for_status()
+            seen(service, lambda count=count: len(mirrored(office)) == count, text)
+        comment = office.comment(number, "Because.")
+        seen(service, lambda: f"github:{comment}" in {each.id for each in said(office)}, "a message")
+        assert service.faults() == []
 
 
 def test_a_thread_that_takes_nothing_holds_nobody_up(office: Office) -> None:
