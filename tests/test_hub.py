@@ -95,9 +95,7 @@ def _race(folder: Path, ids: list[str], barrier: Barrier, results: Any) -> None:
     for id in ids:
         barrier.wait(60)
         began = time.monotonic()
-        taken = taking.claim(
-            host, view.settings, view.state(id), view.settings.agents[0], Stage.DESIGN, 1, view.refs
-        )
+        taken = taking.claim(host, view.settings, view.state(id), view.settings.agents[0], Stage.DESIGN, 1, view.refs)
         turns.append(Turn(began, time.monotonic(), taken.head if isinstance(taken, Lease) else None))
     results.put(turns)
 
