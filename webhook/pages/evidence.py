@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from runner import git, live
+from runner.characters import unfit
 from runner.host import Site
 from runner.lifecycle import Stage, StageRef, stage_branch, work_branch
 from runner.live import Step
@@ -68,9 +69,10 @@ def _plain(file: git.File) -> bool:
 
 
 def content(site: Site, commit: str, path: str) -> bytes | None:
-    """A regular file at a commit."""
+    """A regular file at a commit; None also for what no program can be asked for."""
     steps = PurePosixPath(path).parts
-    return git.read(site.repo, commit, path) if path and "/".join(steps) == path and ".." not in steps else None
+    plain = "/".join(steps) == path and ".." not in steps and unfit(path) is None
+    return git.read(site.repo, commit, path) if path and plain else None
 
 
 # --- changes -------------------------------------------------------------------------------------------------------
