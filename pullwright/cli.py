@@ -235,7 +235,9 @@ def comment(id: str, text: str) -> None:
 @click.option("--list", "listed", is_flag=True, help="List all talks.")
 @json_option
 def chat(id: str | None, last: bool, agent: str | None, listed: bool, as_json: bool) -> int:
-    """Talk with an agent: about the task ID, in the talk ID, or freely.
+    """Talk with an agent, about a task or freely.
+
+    ID is a task, or a talk as --list shows them.
 
     On a terminal: /help lists what there is to say. In a pipe standard input is one message or one such command, and
     its answer is printed; without any input, what was said so far.
