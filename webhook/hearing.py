@@ -26,6 +26,7 @@ from webhook import deliveries, store
 from webhook.index import Index
 from webhook.options import Options
 
+BETWEEN_NOTES = 30.0  # seconds between two changes of what is shown on an issue (runner.forge.github_show)
 FIRST, LONGEST = 2.0, 300.0  # seconds until a look that failed is tried again; doubled each time
 TRIES = 3  # times that one delivery is asked for again
 PATIENCE = 5.0  # seconds that the end of the service waits for
@@ -51,6 +52,7 @@ class Ear:
         self._thread = threading.Thread(target=self._run, name="ear", daemon=True)
         self._owing: dict[str, frozenset[str]] = {}
         self._said = self._refused = ""
+        self._unsettled = False
 
     def look_at(self, tasks: frozenset[str] = frozenset()) -> None:
         """Attend to these tasks, and to what deliveries name."""
@@ -86,6 +88,7 @@ class Ear:
                     if due:  # with jitter, so that the services of many repositories do not ask at the same moment
                         sweep = time.monotonic() + self.options.sweep * random.uniform(0.9, 1.1)
                 pause = min(LONGEST, FIRST * 2.0 ** (fails - 1)) if fails else sweep - time.monotonic()
+                pause = min(pause, BETWEEN_NOTES) if self._unsettled else pause
                 named = self._wait(max(0.0, pause))
                 if named is None:
                     return
@@ -121,7 +124,10 @@ class Ear:
             only = None if everything else self._tasks(tasks.union(*self._owing.values()))
             if only is None or only:
                 attend(host, look=lambda: self._view(index, only), only=only)
+                self._unsettled = True
+            elif self._unsettled:  # nothing is heard just now: what the forge's pace held back can be waited for
                 host.forge.settle()
+                self._unsettled = False
         if self._owing:
             deliveries.mark(self.conn, list(self._owing), "done")
             self._owing.clear()
