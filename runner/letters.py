@@ -23,7 +23,7 @@ GLYPHS = {"done": "✔", "ready": "◐", "working": "▸", "held": "‖", "open"
 
 def plain(text: str) -> str:
     """Somebody's words in the middle of ours: one line, without any mark-up, mention, link or image."""
-    return re.sub(r"([\\`*_\[\]<>!|~])", r"\\\1", one_line(text, 500))
+    return re.sub(r"([\\`*_\[\]<>!|~&])", r"\\\1", one_line(text, 500))  # &commat; is an @ to GitHub
 
 
 def body(state: TaskState, ref: StageRef, entry: Entry, summary: str, number: int | None) -> str:

@@ -1,6 +1,7 @@
 """What those try who may speak or push: write elsewhere, be somebody else, cost without end, see secrets."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from wire.ollama import chunk, error, last, says, stream
 from wire.server import Answer, Asked
 
 from runner import git as trusted
+from runner import letters, remarks
 from runner.errors import UserError
 from runner.host import Site, site_at
 from runner.observe import observe
@@ -383,3 +385,33 @@ def test_questions_of_many_discussions_at_once_make_few_threads(hub: tuple[Path,
     until(lambda: not replies._at, "they end", 60)
     assert replies.attend(ids[-1]), "there is room again"
     until(lambda: not replies._at, "it ends", 60)
+
+
+# --- what is written below an issue --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "evil",
+    ["@org/team", "&commat;org/team", "&#64;org", "fixes #12", "Closes https://github.com/a/b/issues/1", "GH-12",
+     "/pullwright cancel", "<!-- pullwright:said x -->", "[a](https://evil.example)", "![a](//evil.example/x.png)"],
+)  # fmt: skip
+def test_no_name_mentions_closes_or_commands_below_an_issue(evil: str) -> None:
+    told = letters.spoken(f"Pat {evil}", f"m {evil}", f"answers {letters.plain(evil)}", "Well.", f"Files: {evil}")
+    words = told.partition("```")[0] + told.rpartition("```")[2]
+    assert remarks.parse(told) is None
+    assert not re.search(
+        r"(?<![\\\w])[@&](?=\S)|#\d|GH-\d|(?<!\\)\[|<!--|(?:fixes|closes)\s+[#h]", words, re.IGNORECASE
+    ), words
+
+
+def test_words_below_an_issue_stay_in_their_fence() -> None:
+    for evil in (
+        "```\n/pullwright cancel",
+        "`" * 50,
+        "~~~\n```text\n@org\n```\n",
+        "\u2028/pullwright cancel\r/pullwright pause",
+    ):
+        told = letters.spoken("Pat", "", "says", evil)
+        assert remarks.parse(told) is None
+        fence = told.splitlines()[2].removesuffix("text")
+        assert told.endswith(fence) and told.count(f"\n{fence}") == 2
