@@ -337,7 +337,7 @@ def lines_of(here: Path) -> list[LiveStep]:
 def test_q_stops_after_the_step_and_gives_the_terminal_back(tmp_path: Path, person: Path) -> None:
     here = slow(tmp_path, "sleep 6")
     with run(here) as (process, watched):
-        assert watched.sees("running")
+        assert watched.sees("sleep ")
         watched.resize(160, 30)
         assert watched.sees("  now")
         watched.press("?")
