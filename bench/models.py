@@ -26,13 +26,13 @@ from wire.weights import GEMMA, SMOLLM2, Weights, llama_server  # noqa: E402
 
 from runner import prompting  # noqa: E402
 from runner.lifecycle import STAGES, Stage  # noqa: E402
-from runner.loop import Bounds, converse  # noqa: E402
+from runner.loop.dialogue import Bounds, converse  # noqa: E402
+from runner.loop.trajectory import Ended, Entry, Ran, Replied, Started, Told, Trajectory, entries  # noqa: E402
 from runner.models import Abilities, Message, Model, Reply, Request  # noqa: E402
 from runner.models.openai import OpenAI  # noqa: E402
 from runner.protocols import PROTOCOLS, Act, NeedBody, Read  # noqa: E402
 from runner.record import Request as Task  # noqa: E402
 from runner.tools import TOOLS, describe, observation_cap, toolbox  # noqa: E402
-from runner.trajectory import Ended, Entry, Ran, Replied, Started, Told, Trajectory, entries  # noqa: E402
 
 RECORDED = ROOT / "bench" / "recorded"
 PAGE = ROOT / "docs" / "small-models.md"

@@ -14,10 +14,10 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
-from runner.loop import Bounds, Finished, converse
+from runner.loop.dialogue import Bounds, Finished, converse
+from runner.loop.trajectory import Started, Trajectory
 from runner.models import Abilities, Message, Reply, Request, ToolCall
 from runner.tools import TOOLS, Answer, Finish, Observation, Tool, describe, observation_cap
-from runner.trajectory import Started, Trajectory
 
 TURNS = 200
 CHARACTERS_PER_TOKEN = 3.6

@@ -92,10 +92,10 @@ def floor(turns: int, endpoint: str, saved: bool) -> list[float]:
 
 def loop(turns: int, endpoint: str, sandboxed: bool) -> list[float]:
     """Ours: when each step began."""
-    from runner.loop import Bounds, Stopped, converse
+    from runner.loop.dialogue import Bounds, Stopped, converse
+    from runner.loop.trajectory import Trajectory
     from runner.models import Message
     from runner.models.ollama import Ollama
-    from runner.trajectory import Trajectory
 
     asked: list[float] = []
 

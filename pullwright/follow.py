@@ -13,10 +13,10 @@ from runner.host import Site, site_at
 from runner.lease import TRAJECTORY, trajectory_name
 from runner.lifecycle import StageRef
 from runner.live import Step
+from runner.loop.trajectory import entries
 from runner.observe import View, observe
 from runner.record import Entry
 from runner.state import OpenStage
-from runner.trajectory import entries
 
 LOOK = 0.5  # seconds between two looks at this host's own lines
 LOOKS = 10  # of those between two looks at the hub

@@ -14,6 +14,7 @@ from runner.errors import UserError
 from runner.freezing import freeze
 from runner.host import Site, site_at
 from runner.lifecycle import STAGES, Stage
+from runner.loop.window import Window
 from runner.models import Abilities, Message, Model, Request
 from runner.models.wire import characters, estimated_tokens
 from runner.observe import View, observe
@@ -24,7 +25,6 @@ from runner.reaching import withheld
 from runner.record import Request as Task
 from runner.tools import TOOLS, describe, most, offered
 from runner.tools.text import plain
-from runner.window import Window
 
 EXAMPLE = Task(
     title="Login fails for names with a dot",

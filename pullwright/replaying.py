@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from runner.errors import UserError
-from runner.replay import chat, reread
+from runner.loop.replay import chat, reread
+from runner.loop.trajectory import entries
 from runner.tools.text import plain
-from runner.trajectory import entries
 
 
 def replay_file(file: Path, again: bool, everything: bool) -> None:

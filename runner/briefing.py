@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from runner import git, prompting
 from runner.agents import Settings
-from runner.case import change, generated
+from runner.gates.case import change, generated
 from runner.lifecycle import Stage
 from runner.models import Message
 from runner.record import Request

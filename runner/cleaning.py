@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from runner import checks, claims, git, workspace
+from runner import claims, git, workspace
 from runner.agents import keep_seconds
+from runner.gates import checks
 from runner.host import Site
 from runner.lifecycle import parse_stage_branch, work_branch
 from runner.observe import View

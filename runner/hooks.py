@@ -9,10 +9,10 @@ from runner.commands import Command
 from runner.errors import ToolError
 from runner.lease import Lease
 from runner.listening import Ears
-from runner.loop import Said, Stopped
+from runner.loop.dialogue import Said, Stopped
+from runner.loop.trajectory import Ran, Trajectory
 from runner.pulse import RETRY_EVERY, renew_after
 from runner.tools import Journal
-from runner.trajectory import Ran, Trajectory
 from runner.workspace import Workspace
 
 # Tools after which the workspace may differ.

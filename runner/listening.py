@@ -9,7 +9,7 @@ from collections.abc import Callable
 from runner import commands, git
 from runner.commands import Command
 from runner.lease import Lease
-from runner.outcome import Said, Stopped
+from runner.loop.outcome import Said, Stopped
 from runner.talk import discussions
 from runner.talk.delivering import SEEN, deliver
 from runner.workspace import Workspace

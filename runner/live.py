@@ -11,8 +11,8 @@ import msgspec
 from runner.errors import UserError
 from runner.lease import TRAJECTORY, Lease, trajectory_name
 from runner.lifecycle import StageRef
+from runner.loop.trajectory import Ended, Entry, Ran, Replied, Started, Told, entries
 from runner.models import ToolCall
-from runner.trajectory import Ended, Entry, Ran, Replied, Started, Told, entries
 from runner.wording import one_line
 
 EXCERPT = 400  # characters of an observation

@@ -12,8 +12,8 @@ from runner import git, hooks, outgoing, publish, workspace
 from runner.claims import Lost
 from runner.errors import ToolError
 from runner.lease import TRAJECTORY, Lease, trajectory_name, with_theirs
-from runner.trajectory import Entry as Turn
-from runner.trajectory import Ran
+from runner.loop.trajectory import Entry as Turn
+from runner.loop.trajectory import Ran
 from runner.workspace import Workspace
 
 

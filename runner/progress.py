@@ -6,10 +6,11 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from runner import commands, gates, git
+from runner import commands, git
 from runner.agents import Settings, lease_seconds
 from runner.backlog import backlog, candidates, record_path
 from runner.errors import UserError
+from runner.gates import evidence
 from runner.history import RECORD, UPDATES
 from runner.host import Site
 from runner.lifecycle import Stage, StageRef, parse_stage_branch, work_branch
@@ -279,13 +280,13 @@ def change(
     if entry.gated is None:
         return None
     folder = state.task.folder
-    paths = tuple(sorted(set(changed(target, head)) & set(changed(entry.base, head))))  # as `gates.change`
-    since = set(changed(entry.gated, head)) - gates.generated(folder)
+    paths = tuple(sorted(set(changed(target, head)) & set(changed(entry.base, head))))  # as `evidence.change`
+    since = set(changed(entry.gated, head)) - evidence.generated(folder)
     fresh = set(changed(state.work, head)) if state.work else set(paths)  # the rest a person has accepted
     new = [path for path in paths if path in fresh and not path.startswith(f"{folder}/")]
     return Change(
         paths=paths,
-        new_tasks=tuple(path for path in new if gates.is_task_file(path)),
+        new_tasks=tuple(path for path in new if evidence.is_task_file(path)),
         as_gated=not since and holds(head, entry.gated),
         base_inside=holds(entry.gated, state.base),
     )

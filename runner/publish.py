@@ -6,10 +6,11 @@ more, nothing was changed and the sentence says that.
 
 from pathlib import Path
 
-from runner import gates, git, outgoing, paperwork, policy, providing, wording, workspace
-from runner.checks import Bench
+from runner import git, outgoing, policy, providing, wording, workspace
 from runner.claims import Lost
 from runner.errors import ToolError
+from runner.gates import evidence, paperwork
+from runner.gates.checks import Bench
 from runner.host import lock
 from runner.lease import Lease
 from runner.lifecycle import Stage
@@ -41,7 +42,7 @@ def judge(lease: Lease, tree: str, summary: str, trajectory: bytes | None) -> st
         lease.change(base=lease.pending)
     gated = lease.commit(tree, wording.work(lease.ref, lease.entry, summary), *parents)
     with Pulse(lease):
-        verdicts = gates.judge(bench(lease), case(lease, gated))
+        verdicts = evidence.judge(bench(lease), case(lease, gated))
     for verdict in verdicts:
         lease.host.say(f"{lease.ref.task}  {lease.ref.stage}  gate {wording.gate_line(verdict.gate)}")
     lease.change(gated=gated, gates=tuple(verdict.gate for verdict in verdicts))
@@ -134,9 +135,9 @@ def logs(lease: Lease) -> Path:
     return lease.host.state / "logs" / lease.ref.task / f"{lease.ref.stage}.{lease.ref.attempt}"
 
 
-def case(lease: Lease, commit: str) -> gates.Case:
+def case(lease: Lease, commit: str) -> evidence.Case:
     """What the gates are asked of a commit."""
-    return gates.Case(
+    return evidence.Case(
         stage=lease.ref.stage,
         commit=commit,
         target=lease.target,

@@ -2,11 +2,13 @@
 
 import contextlib
 
-from runner import briefing, checks, git, hooks, live, outgoing, prompting, publish
+from runner import briefing, git, hooks, live, outgoing, prompting, publish
 from runner.decide import Spent, bounds, used_by
 from runner.errors import ToolError, UserError
+from runner.gates import checks
 from runner.lease import Lease
-from runner.loop import Asked, Bounds, Exhausted, Failed, Finished, Outcome, Stopped, converse
+from runner.loop.dialogue import Asked, Bounds, Exhausted, Failed, Finished, Outcome, Stopped, converse
+from runner.loop.trajectory import Started, Trajectory
 from runner.models import Message, ModelError
 from runner.place import Place, bring_trajectory, lay_out, opens, place_of, remember
 from runner.protocols.preflight import memory_of, settle
@@ -15,7 +17,6 @@ from runner.reaching import reach, withheld
 from runner.state import TaskState
 from runner.task import Budget
 from runner.tools import TOOLS, Journal, Work, describe, most, observation_cap, offered, toolbox
-from runner.trajectory import Started, Trajectory
 from runner.workspace import Workspace
 
 

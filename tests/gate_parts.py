@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from runner import gates, git
+from runner import git
 from runner.agents import Agent, Settings
-from runner.case import Case
-from runner.checks import Bench, Verdict
+from runner.gates import evidence
+from runner.gates.case import Case
+from runner.gates.checks import Bench, Verdict
 from runner.lifecycle import STAGES, Stage
 from runner.record import Entry, Record, Request
 from runner.sandbox import Sandbox
@@ -62,7 +63,7 @@ class Project(NamedTuple):
 
     def judge(self, stage: Stage, commit: str, **more: Any) -> tuple[Verdict, ...]:
         """The gates of a stage on a commit; `more` are fields of the settings, the request and the case."""
-        return gates.judge(self.bench, self.case(stage, commit, **more))
+        return evidence.judge(self.bench, self.case(stage, commit, **more))
 
     def case(self, stage: Stage, commit: str, **more: Any) -> Case:
         """What `judge` judges."""

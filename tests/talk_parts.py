@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import ToolError
-from runner.loop import Bounds, Outcome, Said, Stopped, converse
+from runner.loop.dialogue import Bounds, Outcome, Said, Stopped, converse
+from runner.loop.trajectory import Trajectory
 from runner.models import Abilities, Message, ModelError, Reply, Request, ToolCall, ToolSpec
 from runner.models import Model as Speaker
 from runner.protocols import Act
 from runner.tools import Answer, Ask, Finish, Observation, Tool
-from runner.trajectory import Trajectory
 
 Replies = Sequence[Reply | Exception] | Callable[[Request], Reply]
 OPENING = (Message("system", "You are an agent."), Message("user", "The task: make it so."))

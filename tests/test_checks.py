@@ -13,14 +13,14 @@ import pytest
 from gate_parts import CHECK, GOOD, Project, fault, project, put, settings
 
 from runner import git, workspace
-from runner.baseline import Baseline, baseline, passing_on
-from runner.checks import Bench, run_checks, run_line
 from runner.errors import UserError
+from runner.gates.baseline import Baseline, baseline, passing_on
+from runner.gates.checks import Bench, run_checks, run_line
+from runner.gates.tally import Tally, tally
 from runner.lifecycle import Stage
 from runner.sandbox import Command
 from runner.sandbox.bubblewrap import Bubblewrap
 from runner.sandbox.external import External
-from runner.tally import Tally, tally
 
 ROOT = Path(__file__).parent.parent
 
@@ -202,7 +202,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from runner import git
-from runner.checks import Bench, fresh
+from runner.gates.checks import Bench, fresh
 from runner.sandbox.external import External
 place = Path(sys.argv[1])
 bench = Bench(git.Repo(place / "repo.git"), External(), place / "state", place / "logs")

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from runner import paperwork
 from runner.agents import parse_settings
 from runner.errors import ToolError
+from runner.gates import paperwork
 from runner.lifecycle import STAGES, Stage
 from runner.sandbox import Mount
 from runner.sandbox.bubblewrap import Bubblewrap

@@ -7,8 +7,8 @@ from repositories import COMMAND, Story, add_task, as_replies, clone, commit, gi
 
 from pullwright.follow import Tail, retold
 from runner import live
-from runner.entries import Ended, Ran, Replied
 from runner.lifecycle import Stage, StageRef
+from runner.loop.entries import Ended, Ran, Replied
 from runner.models import Reply, ToolCall
 from runner.record import Entry
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from gate_parts import BASE, CHECK, FIXED, FOLDER, GOOD, NEW_TEST, OLD_TEST, Files, Project, fault, project, put, suite
 
-from runner import git, trials
+from runner import git
 from runner.agents import Policy
-from runner.case import change
+from runner.gates import trials
+from runner.gates.case import change
 from runner.lifecycle import STAGES, Stage
 from runner.sandbox.bubblewrap import Bubblewrap
 

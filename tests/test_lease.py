@@ -18,11 +18,11 @@ from runner.errors import UserError
 from runner.host import Host
 from runner.lease import Lease
 from runner.lifecycle import Stage
+from runner.loop.trajectory import Trajectory
 from runner.models import Model, Reply, Request
 from runner.place import place_of
 from runner.pulse import renew_after
 from runner.seen import unmoved_for
-from runner.trajectory import Trajectory
 
 BUILD = "agents/greet/build"
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from talk_parts import Desk, Model, action, call, entries, run
 
-from runner.loop import Asked, Bounds, Exhausted, Failed, Finished, Said, Stopped
+from runner.loop.dialogue import Asked, Bounds, Exhausted, Failed, Finished, Said, Stopped
+from runner.loop.trajectory import Trajectory
 from runner.models import Message, ModelError, Reply, Request, ToolCall
 from runner.protocols import Act
-from runner.trajectory import Trajectory
 
 DONE = call("finish", summary="done")
 

@@ -15,11 +15,11 @@ CHILD = """
 import shutil, sys
 from pathlib import Path
 from tool_parts import make_work
-from runner.loop import Bounds, Finished, converse
+from runner.loop.dialogue import Bounds, Finished, converse
 from runner.models import Message
 from runner.models.scripted import Scripted
 from runner.tools import toolbox
-from runner.trajectory import Trajectory
+from runner.loop.trajectory import Trajectory
 
 place = Path(sys.argv[1])
 work = make_work(place)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from talk_parts import Desk, call, run
 
+from runner.loop.replay import Reread, chat, reread
+from runner.loop.trajectory import Entry, entries
 from runner.models import Reply, ToolCall
 from runner.protocols import Act
-from runner.replay import Reread, chat, reread
-from runner.trajectory import Entry, entries
 
 STORY = [
     call("view", "I look.", path="a"),

@@ -7,11 +7,11 @@ import pytest
 from talk_parts import Desk, Model, action, call, entries, run
 
 from runner.errors import UserError
-from runner.loop import Bounds, Failed, Finished, Said
+from runner.loop.dialogue import Bounds, Failed, Finished, Said
+from runner.loop.repeats import circling, repeated
+from runner.loop.trajectory import Ran, Told
 from runner.models import ModelError, Reply, Request, ToolCall
 from runner.protocols import PROTOCOLS
-from runner.repeats import circling, repeated
-from runner.trajectory import Ran, Told
 
 DONE = call("finish", summary="done")
 

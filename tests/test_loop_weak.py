@@ -7,11 +7,11 @@ import pytest
 from talk_parts import Model, entries
 from tool_parts import make_work
 
-from runner.loop import Bounds, Finished, converse
+from runner.loop.dialogue import Bounds, Finished, converse
+from runner.loop.trajectory import Trajectory
 from runner.models import Message, ModelError, Reply, Request, ToolCall
 from runner.protocols import Act
 from runner.tools import toolbox
-from runner.trajectory import Trajectory
 
 GOOD = "def add(a, b):\n    return a + b\n"
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from talk_parts import Desk, Model, action, call, entries, run
 
-from runner.loop import Bounds, Failed, Finished
+from runner.loop.dialogue import Bounds, Failed, Finished
+from runner.loop.teaching import notes
+from runner.loop.trajectory import Ran, Told, Trajectory
+from runner.loop.window import Window, compact, corrected, crowded, size, turns_of
 from runner.models import Message, Reply, Request, ToolCall
-from runner.teaching import notes
-from runner.trajectory import Ran, Told, Trajectory
-from runner.window import Window, compact, corrected, crowded, size, turns_of
 
 TASK = "The task: rename parse() to read() everywhere, and keep the old name working."
 OPENING = (Message("system", "You are an agent. " * 40), Message("user", TASK))

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from runner import paperwork
+from runner.gates import paperwork
 
 HEADINGS = paperwork.DESIGN_HEADINGS
 

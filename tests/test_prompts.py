@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner import paperwork
 from runner.errors import UserError
+from runner.gates import paperwork
 from runner.lifecycle import STAGES, Stage
 from runner.models import Message, ToolCall
 from runner.prompting import FIELD, fenced, fill, opening, packaged, seeds

@@ -10,8 +10,8 @@ sys.path.insert(0, str(ROOT / "bench"))
 
 import models as bench  # noqa: E402 (bench/ is no package)
 
-from runner.replay import chat  # noqa: E402
-from runner.trajectory import Ended, Replied, entries  # noqa: E402
+from runner.loop.replay import chat  # noqa: E402
+from runner.loop.trajectory import Ended, Replied, entries  # noqa: E402
 
 RECORDED = sorted(path for path in bench.RECORDED.glob("*.jsonl") if ".bodies." not in path.name)
 

@@ -13,12 +13,12 @@ from wire.ollama import says
 
 from runner import commands
 from runner.host import site_at
+from runner.loop.window import Window, size
 from runner.observe import fetch_refs
 from runner.talk import discussions
 from runner.talk.context import SHARES, Matter, Sent, opening, shares
 from runner.talk.matter import gather
 from runner.talk.messages import About, Created, Message
-from runner.window import Window, size
 
 SYSTEM = "You answer."
 

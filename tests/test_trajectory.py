@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import UserError
+from runner.loop.trajectory import Entry, Ran, Replied, Started, Told, Totals, Trajectory, durable
 from runner.models import Message, Reply, ToolCall
-from runner.trajectory import Entry, Ran, Replied, Started, Told, Totals, Trajectory, durable
 
 START = Started("m", "native", (Message("system", "s"), Message("user", "u")), opening=2)
 REPLY = Reply("I look.", (ToolCall("bash", {"command": "ls"}, "c1"),), prompt_tokens=10, completion_tokens=2, cost=0.5)

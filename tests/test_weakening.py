@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from runner.weakening import names, weakened
+from runner.gates.weakening import names, weakened
 
 PYTHON = '''\
 import pytest

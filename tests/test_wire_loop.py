@@ -13,7 +13,7 @@ from wire.ollama import chunk, error, last, says, stream
 from wire.server import Answer, as_json
 
 from runner.errors import UserError
-from runner.loop import Bounds, Exhausted, Failed, Finished, Outcome
+from runner.loop.dialogue import Bounds, Exhausted, Failed, Finished, Outcome
 from runner.models.ollama import Ollama
 from runner.models.openai import OpenAI
 

@@ -12,6 +12,7 @@ from runner.agents import Agent
 from runner.commands import AGENTS
 from runner.errors import UserError
 from runner.host import lock, timestamp
+from runner.loop.window import compact
 from runner.models import Message as Turn
 from runner.models import Reply, Request, ToolCall, ToolSpec
 from runner.observe import OURS, away
@@ -24,7 +25,6 @@ from runner.talk.asking import Asker, Cancelled, Hears, Overflow
 from runner.talk.desk import Desk, answerer, prompt
 from runner.talk.messages import Discussion, Look, Message, answer_id, before, unanswered, within
 from runner.tools import observation_cap
-from runner.window import compact
 
 __all__ = ["Cancelled", "Hears", "answer"]
 

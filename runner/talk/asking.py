@@ -9,13 +9,13 @@ import msgspec
 
 from runner.agents import Agent
 from runner.errors import UserError
+from runner.loop.window import Window
 from runner.models import Model, ModelError, Reply, Request
 from runner.protocols import choose
 from runner.protocols.preflight import Memory
 from runner.secrets import Redactor
 from runner.talk import showing
 from runner.talk.messages import Look
-from runner.window import Window
 
 T = TypeVar("T")
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from runner.loop.window import MESSAGE, Window, size
 from runner.models import Message as Turn
 from runner.prompting import fenced
 from runner.talk.messages import Message
 from runner.tools.text import elide, plain
-from runner.window import MESSAGE, Window, size
 
 FOR_ANSWERING = 0.6
 """The share of what rules and tools leave that the opening takes: the rest is for what the agent looks at."""

@@ -9,6 +9,7 @@ import msgspec
 from runner.errors import UserError
 from runner.issues import shapeless
 from runner.lifecycle import STAGES, Stage
+from runner.loop.window import Window
 from runner.models import Message as Turn
 from runner.models import Model, ModelError, Request
 from runner.prompting import fenced
@@ -17,7 +18,6 @@ from runner.talk import discussions
 from runner.talk.desk import Desk, answerer, prompt
 from runner.talk.messages import Message
 from runner.tools.text import elide, plain
-from runner.window import Window
 from runner.wording import one_line
 
 TRIES = 3

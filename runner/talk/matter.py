@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from runner import backlog, briefing, commands, git, live, replay, trajectory
+from runner import backlog, briefing, commands, git, live
 from runner.commands import Command
 from runner.errors import UserError
 from runner.history import RECORD
 from runner.host import Site
 from runner.lease import TRAJECTORY
 from runner.lifecycle import parse_stage_branch
+from runner.loop import replay, trajectory
 from runner.observe import HEADS, OURS
 from runner.progress import Kept, kept
 from runner.record import Entry, Record

@@ -1,4 +1,4 @@
-"""The lines of a trajectory: values, and how they are read. What each is for, `runner.trajectory` says."""
+"""The lines of a trajectory: values, and how they are read. What each is for, `runner.loop.trajectory` says."""
 
 from collections.abc import Iterator
 

@@ -15,8 +15,8 @@ from typing import Self
 
 import msgspec
 
-from runner.entries import Ended, Entry, Ran, Replied, Started, Told, durable, entries, turns
 from runner.errors import UserError
+from runner.loop.entries import Ended, Entry, Ran, Replied, Started, Told, durable, entries, turns
 from runner.models import Message
 from runner.secrets import Redactor
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from runner.outcome import Limit
-from runner.trajectory import Trajectory
+from runner.loop.outcome import Limit
+from runner.loop.trajectory import Trajectory
 
 FILES, NOTES, WORDS = 10, 4, 2
 """With these the notes have some 600 tokens at worst, and mostly fewer than 200."""

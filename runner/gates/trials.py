@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from runner import git, weakening
-from runner.baseline import Baseline, baseline
-from runner.case import Case
-from runner.checks import Bench, Verdict, run_checks
+from runner import git
+from runner.gates import weakening
+from runner.gates.baseline import Baseline, baseline
+from runner.gates.case import Case
+from runner.gates.checks import Bench, Verdict, run_checks
 from runner.git import File
 from runner.record import Gate
 

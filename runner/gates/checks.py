@@ -15,9 +15,9 @@ from typing import NamedTuple
 from runner import git, workspace
 from runner.agents import Policy, Settings
 from runner.errors import UserError
+from runner.gates.tally import Tally, tally
 from runner.record import Gate
 from runner.sandbox import Command, Ending, Limits, Mount, Network, Result, Sandbox
-from runner.tally import Tally, tally
 
 CHECK_SECONDS = 900.0
 TAIL = 3000  # characters of a failing check's output that an agent is shown

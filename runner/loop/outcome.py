@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from runner.trajectory import Totals
+from runner.loop.trajectory import Totals
 
 Limit = Literal["steps", "tokens", "cost", "seconds"]
 

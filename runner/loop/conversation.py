@@ -5,12 +5,12 @@ from types import ModuleType
 
 import msgspec
 
+from runner.loop.outcome import Bounds
+from runner.loop.teaching import notes
+from runner.loop.trajectory import Started, Trajectory
+from runner.loop.window import Window, compact, corrected, crowded, size, without_repeats
 from runner.models import Message, ToolCall, ToolSpec
-from runner.outcome import Bounds
 from runner.protocols import PROTOCOLS
-from runner.teaching import notes
-from runner.trajectory import Started, Trajectory
-from runner.window import Window, compact, corrected, crowded, size, without_repeats
 
 BELOW = {"native": "json", "json": "text"}
 """The ladder (docs/models.md §4.4): the protocol that is tried next."""

@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from runner.conversation import Conversation
 from runner.errors import ToolError
+from runner.loop.conversation import Conversation
+from runner.loop.outcome import Asked, Bounds, Exhausted, Failed, Finished, Outcome, Said, Stopped, turns_left
+from runner.loop.repeats import WITHDRAWN, circling, repeated, strikes
+from runner.loop.rules import CALM, MALFORMED, fall, finishing, manner, unusable
+from runner.loop.teaching import last_turn, not_again
+from runner.loop.trajectory import Ended, Ran, Replied, Told, Trajectory, durable, turns
 from runner.models import Message, Model, ModelError, Reply, Request, ToolCall
-from runner.outcome import Asked, Bounds, Exhausted, Failed, Finished, Outcome, Said, Stopped, turns_left
 from runner.protocols import Act, Malformed, NeedBody, Read
-from runner.repeats import WITHDRAWN, circling, repeated, strikes
-from runner.rules import CALM, MALFORMED, fall, finishing, manner, unusable
-from runner.teaching import last_turn, not_again
 from runner.tools import Answer, Ask, Finish, Observation, Tool, observation_cap
 from runner.tools.text import elide, storable
-from runner.trajectory import Ended, Ran, Replied, Told, Trajectory, durable, turns
 
 __all__ = ["Asked", "Bounds", "Exhausted", "Failed", "Finished", "Outcome", "Said", "Stopped", "converse"]
 

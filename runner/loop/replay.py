@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from runner.loop.trajectory import Ended, Entry, Ran, Replied, Started, Told
 from runner.models import Message, ToolCall
 from runner.protocols import PROTOCOLS, Act, Malformed, NeedBody, Read
 from runner.tools import TOOLS, describe
 from runner.tools.text import elide, plain
-from runner.trajectory import Ended, Entry, Ran, Replied, Started, Told
 
 LONG = 2000
 """Characters of one text that are shown unless everything is asked for."""

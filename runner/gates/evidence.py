@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from runner import backlog, checks, git, paperwork, policy, trials
-from runner.baseline import passing_on
-from runner.case import Case as Case
-from runner.case import change as change
-from runner.case import generated as generated
-from runner.case import is_task_file as is_task_file
-from runner.checks import Bench, Verdict
+from runner import backlog, git, policy
+from runner.gates import checks, paperwork, trials
+from runner.gates.baseline import passing_on
+from runner.gates.case import Case as Case
+from runner.gates.case import change as change
+from runner.gates.case import generated as generated
+from runner.gates.case import is_task_file as is_task_file
+from runner.gates.checks import Bench, Verdict
 from runner.lifecycle import Stage
 from runner.record import Gate
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 import msgspec
 
-from runner.repeats import WITHDRAWN, strikes
-from runner.trajectory import Ran, Told
+from runner.loop.repeats import WITHDRAWN, strikes
+from runner.loop.trajectory import Ran, Told
 
 MALFORMED = 3
 """Replies in a row that nothing can be made of (mini-swe-agent's limit, docs/models.md R11)."""

@@ -10,8 +10,8 @@ from itertools import takewhile
 
 import msgspec
 
+from runner.loop.trajectory import Ran, Told
 from runner.models import ToolCall
-from runner.trajectory import Ran, Told
 
 STRIKES_WITHIN = 8
 """Results and words in which refused repetitions are counted together."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from runner.agents import Settings
-from runner.checks import Bench, Verdict, network, run_checks
 from runner.errors import UserError
-from runner.tally import Tally
+from runner.gates.checks import Bench, Verdict, network, run_checks
+from runner.gates.tally import Tally
 
 
 class Baseline(msgspec.Struct, frozen=True):
