@@ -214,6 +214,8 @@ def talked(office: Office, seed: int, rounds: int) -> Counter[str]:
         for number in range(rounds):
             for way in place.chance.sample(WAYS, len(WAYS)):
                 place.arm("speaking" if (number, way) == (0, "api") else "")
+                if way == "terminal" and place.server.now == "speaking":
+                    place.server.now = "asked"  # it may speak to the terminal, which nobody kills, for minutes
                 {"api": place.by_api, "terminal": place.by_terminal, "thread": place.by_thread}[way](f"{way} {number}?")
         place.disarm()
         place.start()
