@@ -76,7 +76,7 @@ def asking() -> Story:
 
 def form(service: Service, path: str, **fields: str) -> Any:
     """What a browser sends when a form of one of our pages is sent."""
-    headers = {"cookie": f"pullwright={WRITE}", "origin": service.url, "accept": "text/html"}
+    headers = {"cookie": service.cookie(WRITE), "origin": service.url, "accept": "text/html"}
     return service.stranger.post(path, data=fields, headers=headers)
 
 

@@ -235,7 +235,7 @@ def test_only_our_own_pages_and_those_who_may_can_do_anything(places: tuple[Serv
     service, hub = places
     before = git(hub, "for-each-ref")
     post = service.stranger.post
-    cookie = {"cookie": f"pullwright={WRITE}"}
+    cookie = {"cookie": service.cookie(WRITE)}
     for headers, status in (
         ({}, 401),
         (cookie, 403),
@@ -243,7 +243,7 @@ def test_only_our_own_pages_and_those_who_may_can_do_anything(places: tuple[Serv
         (cookie | {"origin": "null"}, 403),
         (cookie | {"sec-fetch-site": "cross-site"}, 403),
         (cookie | {"sec-fetch-site": "same-site"}, 403),
-        ({"cookie": f"pullwright={READ}", "origin": service.url}, 403),
+        ({"cookie": service.cookie(READ), "origin": service.url}, 403),
     ):
         assert post("/tasks/hostile/pause", headers=headers).status_code == status, headers
     assert git(hub, "for-each-ref") == before

@@ -55,13 +55,24 @@ def test_a_cookie_changes_something_only_for_our_own_pages(
     service: Service, headers: dict[str, str], may: bool
 ) -> None:
     """Browsers send a proxy's password by themselves, and a proxy may not tell us the name that the browser knows."""
-    given = {"cookie": f"pullwright={WRITE}"} | headers
+    given = {"cookie": service.cookie(WRITE)} | headers
     assert service.stranger.post("/tasks/nothing/pause", headers=given).status_code == (404 if may else 403)
     assert service.stranger.post("/login", headers=given, data={"name": "Eve"}).status_code == (303 if may else 403)
 
 
+def test_two_services_side_by_side_take_no_notice_of_each_others_cookies(service: Service) -> None:
+    answer = service.stranger.get(f"/?token={WRITE}")
+    service.stranger.cookies.clear()
+    name = answer.headers["set-cookie"].partition("=")[0]
+    assert name == f"pullwright-{service.url.rpartition(':')[2]}"
+    given = {"cookie": f"pullwright-1={READ}; {name}={WRITE}; pullwright-2={READ}", "origin": service.url}
+    assert service.stranger.post("/tasks/nothing/pause", headers=given).status_code == 404
+    given = {"cookie": f"pullwright-1={WRITE}", "origin": service.url}
+    assert service.stranger.post("/tasks/nothing/pause", headers=given).status_code in (401, 403)
+
+
 def test_a_password_for_a_proxy_keeps_nobody_from_looking(service: Service) -> None:
-    given = {"authorization": "Basic cHJveHk6cGFzcw==", "cookie": "pullwright=of-an-earlier-service"}
+    given = {"authorization": "Basic cHJveHk6cGFzcw==", "cookie": service.cookie("of-an-earlier-service")}
     assert service.stranger.get("/api/tasks", headers=given).status_code == 200
 
 
@@ -83,7 +94,7 @@ def test_strangers_on_another_address_are_not_told_what_repository_this_is(servi
         service.front.options = room.options = open_to_all(options)
         for path in ("/login", "/static/nothing", "/login?then=/x"):
             assert "secret-project" not in service.stranger.get(path, headers=HTML).text
-        cookie = HTML | {"cookie": f"pullwright={READ}"}
+        cookie = HTML | {"cookie": service.cookie(READ)}
         assert "secret-project" in service.stranger.get("/login", headers=cookie).text
     finally:
         service.front.options = room.options = options

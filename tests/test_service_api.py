@@ -130,7 +130,7 @@ def test_writing_needs_a_token_that_may_write(service: Service) -> None:
 
 def test_a_page_of_another_site_cannot_use_the_browsers_way_in(service: Service) -> None:
     assert service.stranger.get("/api/tasks", headers={"host": "evil.example"}).status_code == 403
-    cookie = {"cookie": f"pullwright={'w' * 24}", "origin": "http://evil.example"}
+    cookie = {"cookie": service.cookie("w" * 24), "origin": "http://evil.example"}
     assert service.stranger.post("/api/tasks", json={"title": "x"}, headers=cookie).status_code == 403
     answer = service.stranger.get("/api/tasks", headers={"origin": "http://evil.example"})
     assert "access-control-allow-origin" not in answer.headers

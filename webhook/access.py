@@ -11,7 +11,6 @@ from urllib.parse import parse_qsl, urlencode
 
 from webhook.options import Options, is_loopback
 
-COOKIE = "pullwright"
 FROM = "sec-fetch-site"
 OPEN = frozenset({"/healthz", "/readyz", "/webhook", "/login"})
 """Paths that need no token: they tell nothing, have a signature, or ask for the token."""
@@ -58,8 +57,17 @@ def token(headers: Mapping[str, str]) -> str:
     given = _bearer(headers)
     if given:
         return given
-    pairs = (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
-    return next((value for name, _, value in pairs if name == COOKIE), "")
+    ours, pairs = cookie(headers), (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
+    return next((value for name, _, value in pairs if name == ours), "")
+
+
+def cookie(headers: Mapping[str, str]) -> str:
+    """The name of the cookie that carries a token to the service that was asked.
+
+    Browsers send cookies to every port of a host (RFC 6265, 8.5): two services side by side have each its own.
+    """
+    port = headers.get("host", "").rpartition(":")[2]
+    return f"pullwright-{port}" if port.isdigit() else "pullwright"
 
 
 def _bearer(headers: Mapping[str, str]) -> str:

@@ -89,7 +89,7 @@ class Front:
         if denied is not None:
             await problem(send, denied.status, denied.reason)
             return True
-        cookie = f"{access.COOKIE}={given}; Path=/; HttpOnly; SameSite=Strict"
+        cookie = f"{access.cookie(headers)}={given}; Path=/; HttpOnly; SameSite=Strict"
         where = "/" + quote(scope["path"].lstrip("/")) + (f"?{rest}" if rest else "")  # never another host
         await _see(send, where, (b"set-cookie", cookie.encode()))
         return True

@@ -80,7 +80,7 @@ def visiting(
     context.set_default_timeout(PATIENCE)
     context.set_default_navigation_timeout(PATIENCE)
     if token:
-        context.add_cookies([{"name": "pullwright", "value": token, "url": base}])
+        context.add_cookies([{"name": f"pullwright-{base.rpartition(':')[2]}", "value": token, "url": base}])
     try:
         visit = Visit(context.new_page(), base)
         yield visit

@@ -30,6 +30,11 @@ class Service:
         self.client = httpx.Client(base_url=url, headers={"authorization": f"Bearer {WRITE}"}, timeout=30)
         self.stranger = httpx.Client(base_url=url, timeout=30)
 
+    def cookie(self, token: str) -> str:
+        """What a browser sends that came in with `token`, also through a proxy that tells no port."""
+        port = self.url.rpartition(":")[2]
+        return f"pullwright-{port}={token}; pullwright={token}"
+
     def faults(self) -> list[dict[str, Any]]:
         """What went wrong in the background."""
         return [line for line in self.log if line["what"] in ("look failed", "fault")]

@@ -33,7 +33,7 @@ async def sign_in(room: TheRoom, request: Ask) -> Response[Any]:
         Cookie(NAME, value=quote(one_name(form.get("name", ""))), httponly=True, samesite="strict", max_age=YEAR)
     ]
     if given:
-        cookies.append(Cookie(access.COOKIE, value=given, httponly=True, samesite="strict"))
+        cookies.append(Cookie(access.cookie(request.headers), value=given, httponly=True, samesite="strict"))
     return Redirect(then, status_code=303, cookies=cookies)
 
 
