@@ -119,6 +119,10 @@ runs:
 """
 
 
+DEEDS = {"issues": "labeled", "pull_request_review": "submitted", "pull_request": "closed"}
+"""What people do in the tale that starts a run."""
+
+
 class Runs:
     """Workflow runs of an office's repository, on this machine."""
 
@@ -131,6 +135,8 @@ class Runs:
         self.place = repositories.clone(office.world.git_dir, home / "place")
         repositories.git(self.place, "remote", "set-url", "origin", "https://github.com/acme/shop.git")  # for its name
         office.world.tokens[self.token] = Token(actions, app=True)
+        self.deeds: list[tuple[str, dict[str, Any]]] = []
+        office.world.tell = self._heard
 
     def start(self, event: str, payload: dict[str, Any]) -> str:
         """One run, to its end; returns its log."""
@@ -155,10 +161,13 @@ class Runs:
 
     def after_last_event(self) -> str:
         """The run that GitHub would start for what a person did last."""
-        event, given = self.office.world.events[-1]
-        with self.office.world.lock:
-            payload = self.office.fake.payload(event, given)
+        event, payload = self.deeds[-1]
         return self.start({"pull_request": "pull_request_target"}.get(event, event), payload)
+
+    def _heard(self, event: str, given: dict[str, Any]) -> None:
+        payload = self.office.fake.payload(given)
+        if payload["sender"]["type"] == "User" and payload.get("action") == DEEDS.get(event):
+            self.deeds.append((event, payload))
 
 
 @pytest.fixture
