@@ -193,6 +193,8 @@ class Keeper:
         jobs = self.work.jobs(index, refs, set(self.dispatcher.running), self.dispatcher.may)
         for job in self.dispatcher.wanted(jobs, slots(index.settings())):
             self.log("runner started", task=job.task, stage=job.stage)
+            if self._begun():  # what is written by now is of runs before this one
+                self.look_at()
             self.dispatcher.start(job)
             self._silent.add(job.task)
         if set(self.dispatcher.held()) != set(store.held(index.conn)):
