@@ -6,9 +6,16 @@ from pathlib import Path
 import pytest
 from browser.chromium import chromium
 from github_parts import app, bot, fake, office
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 from repositories import AUTO, add_task, at_home, bare_hub, project, settings
 
 __all__ = ["app", "bot", "chromium", "fake", "office"]
+
+# The same examples each time, and for each as much time as a busy machine takes; `--hypothesis-profile default` looks
+# for others.
+examples.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples.load_profile("steady")
 
 # Whoever runs the tests in the background ignores SIGINT, and a program that inherits that cannot be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
