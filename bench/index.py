@@ -19,8 +19,8 @@ import yaml
 
 from runner import git
 from runner.host import Hub, Site
-from runner.pipes import Pipes
 from runner.progress import Refs
+from runner.sight.pipes import Pipes
 from webhook.index import Index
 
 SETTINGS = b"""version: 1

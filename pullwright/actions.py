@@ -41,6 +41,6 @@ def summary(tasks: Sequence[Mapping[str, Any]], problems: Sequence[Mapping[str, 
 
 def _cell(text: str) -> str:
     """Somebody's words in a table: one line, with nothing in it that Markdown would take for more."""
-    from runner.letters import plain
+    from runner.people.letters import plain
 
     return plain(text)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from pullwright import checkout
-from runner import yamldoc
 from runner.errors import UserError
 from runner.host import Site, find_clone, site_at
 from runner.observe import base_branch
+from runner.parsing import yamldoc
 from runner.task import parse_task
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from pullwright import standing
 from pullwright.screen import STAGE_WIDTH
 from runner import git, live, worker
+from runner.claims.lease import TRAJECTORY, trajectory_name
 from runner.decide import Action, Finish, Hold, Nothing
 from runner.errors import UserError
 from runner.host import Site, site_at
-from runner.lease import TRAJECTORY, trajectory_name
 from runner.lifecycle import StageRef
 from runner.live import Step
 from runner.loop.trajectory import entries

@@ -10,8 +10,8 @@ import msgspec
 
 from runner import briefing, prompting, wiring
 from runner.agents import Agent, Settings
+from runner.claims.freezing import freeze
 from runner.errors import UserError
-from runner.freezing import freeze
 from runner.host import Site, site_at
 from runner.lifecycle import STAGES, Stage
 from runner.loop.window import Window
@@ -21,8 +21,8 @@ from runner.observe import View, observe
 from runner.protocols import PROTOCOLS
 from runner.protocols.choice import choose
 from runner.protocols.preflight import memory_of
-from runner.reaching import withheld
 from runner.record import Request as Task
+from runner.stage.reaching import withheld
 from runner.tools import TOOLS, describe, most, offered
 from runner.tools.text import plain
 

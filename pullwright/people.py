@@ -11,7 +11,7 @@ from runner import commands
 from runner.approval import approve, person
 from runner.host import Site, site_at, timestamp
 from runner.observe import View, observe
-from runner.orders import compose
+from runner.people.orders import compose
 from runner.state import TaskState
 from runner.task import Budget
 

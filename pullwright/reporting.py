@@ -13,7 +13,7 @@ from runner.lifecycle import Stage
 from runner.observe import observe
 from runner.record import Entry
 from runner.report import completion, read_account, write_report
-from runner.report_text import compose, length, markdown, money, seconds_between
+from runner.report.text import compose, length, markdown, money, seconds_between
 from runner.state import TaskState
 
 MERGED = "merged"

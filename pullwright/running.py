@@ -23,7 +23,7 @@ from runner.observe import View, observe
 from runner.worker import Step
 
 if TYPE_CHECKING:
-    from pullwright.live_view import LiveView
+    from pullwright.live.view import LiveView
 
 
 def run_here(
@@ -56,7 +56,7 @@ def _screen(site: Site, view: View, task: str | None, plain: bool) -> "Screen | 
     """The live view where somebody watches; plain lines in a pipe, on a dumb terminal, or where they are wanted."""
     if plain or not is_terminal(sys.stdout):
         return Screen(sys.stdout, plain=True)
-    from pullwright.live_view import LiveView
+    from pullwright.live.view import LiveView
 
     return LiveView(sys.stdout, site, view, task)
 

@@ -6,9 +6,9 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TextIO
 
-from runner.characters import calm
 from runner.decide import Claim, Escalate, Hold, Merge, Propose, Resume, Rework
 from runner.lifecycle import STAGES
+from runner.parsing.characters import calm
 from runner.wording import one_line
 from runner.worker import Step
 

@@ -12,6 +12,6 @@ def clean(text: str) -> str:
 
 def fit(text: str) -> str:
     """`text` as it may be printed."""
-    from runner.characters import calm
+    from runner.parsing.characters import calm
 
     return calm(clean(text))

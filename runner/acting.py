@@ -1,14 +1,14 @@
 """What a decision does: the only place with side effects. Each is idempotent or guarded by a compare-and-swap."""
 
-from runner import evaluating, stage, taking, wording
+from runner import evaluating, stage, wording
 from runner.agents import Agent
-from runner.claims import Lost
+from runner.claims import Lost, taking
+from runner.claims.lease import Lease
 from runner.decide import Action, Claim, Escalate, Finish, Hold, Merge, Nothing, Propose, Resume, Rework
 from runner.errors import UserError
 from runner.forge import Merged, Proposal, Refused
 from runner.git import Identity
 from runner.host import Host
-from runner.lease import Lease
 from runner.lifecycle import work_branch
 from runner.observe import View
 from runner.policy import Deny, may_merge
@@ -124,7 +124,7 @@ def merge(host: Host, view: View, state: TaskState, by: Identity | None = None) 
 def _report(host: Host, state: TaskState, opened: OpenStage, merged: Merged) -> None:
     """Write the task's report on this host. The merge stands, whatever becomes of the report."""
     from runner.report import write_report  # reportlab is heavy, and most turns write no report
-    from runner.report_text import Completed
+    from runner.report.text import Completed
 
     try:
         path = write_report(host.site, state.task.id, opened.head, Completed(merged.commit, host.timestamp()))

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from runner import yamldoc
-from runner.characters import shown, unfit
-from runner.explain import Fault, Path
 from runner.lifecycle import Stage
 from runner.notify import Event
+from runner.parsing import yamldoc
+from runner.parsing.characters import shown, unfit
+from runner.parsing.explain import Fault, Path
 
 Review = Literal["human", "auto"]
 Slug = Annotated[

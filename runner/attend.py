@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from runner import commands, issues, letters, orders, remarks, wording
+from runner import commands, wording
 from runner.commands import Command, Standing
 from runner.decide import Claim, Escalate, Finish, Hold, Nothing, decide
 from runner.errors import UserError
@@ -18,6 +18,7 @@ from runner.forge import Heard, Issue, Mark, Proposal, Remark, Shown, Watched
 from runner.host import Host, lock
 from runner.lifecycle import stage_branch, work_branch
 from runner.observe import ISSUE, View, observe
+from runner.people import issues, letters, orders, remarks
 from runner.state import OpenStage, TaskState
 from runner.talk import threads
 from runner.talk.messages import Message

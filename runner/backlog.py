@@ -10,8 +10,8 @@ from graphlib import CycleError, TopologicalSorter
 import msgspec
 
 from runner import git
-from runner.characters import shown
 from runner.errors import UserError
+from runner.parsing.characters import shown
 from runner.task import Task, parse_task
 
 ROOT = "tasks/"

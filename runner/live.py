@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from runner.claims.lease import TRAJECTORY, Lease, trajectory_name
 from runner.errors import UserError
-from runner.lease import TRAJECTORY, Lease, trajectory_name
 from runner.lifecycle import StageRef
 from runner.loop.trajectory import Ended, Entry, Ran, Replied, Started, Told, entries
 from runner.models import ToolCall

@@ -11,10 +11,10 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from runner import git, wording
+from runner.claims.lease import Lease
 from runner.decide import Action, Finish, Hold, Nothing
 from runner.errors import ToolError, UserError
 from runner.host import Host, lock
-from runner.lease import Lease
 from runner.lifecycle import Stage
 from runner.notify import MOST_EACH, Attachment, Event, Letter, bounded, letters
 from runner.notify.letters import Facts

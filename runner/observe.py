@@ -15,12 +15,12 @@ from runner.errors import UserError
 from runner.history import RECORD
 from runner.host import Site, lock
 from runner.lifecycle import parse_stage_branch, work_branch
-from runner.lineage import Lineage
-from runner.owners import by_task
-from runner.pipes import Pipes
 from runner.progress import Afresh, Eyes, Kept, Refs, done_stages, task_state
 from runner.record import Record
 from runner.sight import Sight
+from runner.sight.lineage import Lineage
+from runner.sight.owners import by_task
+from runner.sight.pipes import Pipes
 from runner.state import TaskState
 from runner.subtasks import families, waiting
 from runner.task import Task, TaskFile

@@ -6,10 +6,10 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from runner import yamldoc
-from runner.characters import whole
 from runner.errors import UserError
 from runner.lifecycle import STAGES, Stage
+from runner.parsing import yamldoc
+from runner.parsing.characters import whole
 
 State = Literal["working", "held", "ready", "done", "closed"]
 HoldKind = Literal["failure", "input", "budget"]

@@ -11,8 +11,8 @@ import msgspec
 from runner.agents import Settings
 from runner.host import Site
 from runner.lifecycle import Stage, work_branch
-from runner.owners import by_task
 from runner.progress import Eyes, Refs, task_state
+from runner.sight.owners import by_task
 from runner.state import TaskState
 from runner.task import Task
 

@@ -8,11 +8,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from runner import yamldoc
-from runner.characters import shown, unfit
 from runner.errors import UserError
-from runner.explain import Fault, Path
 from runner.lifecycle import SLUG, STAGES, Stage
+from runner.parsing import yamldoc
+from runner.parsing.characters import shown, unfit
+from runner.parsing.explain import Fault, Path
 
 Complexity = Annotated[int, Meta(ge=1, le=10)]
 

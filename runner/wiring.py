@@ -63,6 +63,7 @@ def desk(site: Site, settings: Settings, base: str) -> Desk:
         redactor=redactor(site.hub.url, settings),
         model=lambda agent, role: model(agent, role, site.folder),
         now=lambda: datetime.now(UTC),
+        sandbox=lambda: _sandbox(()),
     )
 
 

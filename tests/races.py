@@ -16,11 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from runner import git, taking, wiring
-from runner.claims import Lost
+from runner import git, wiring
+from runner.claims import Lost, taking
+from runner.claims.lease import Lease
 from runner.errors import UserError
 from runner.host import Host, Hub, site_at
-from runner.lease import Lease
 from runner.lifecycle import Stage
 from runner.observe import View, observe
 from runner.progress import task_state

@@ -11,7 +11,7 @@ from runner.forge import Refused
 from runner.git import Identity
 from runner.host import Host, site_at
 from runner.observe import View, observe
-from runner.orders import compose
+from runner.people.orders import compose
 from runner.state import TaskState
 
 PAT = Identity("Pat", "pat@example.invalid")

@@ -25,15 +25,15 @@ from wire import ScriptedOllama
 from wire.ollama import chunk, last, says, stream
 from wire.server import Answer
 
-from pullwright import chat_draft
-from pullwright.chat_deeds import deed
-from pullwright.chat_flow import Flow, flowed
-from pullwright.chat_room import Room, enter, hears
-from pullwright.chat_show import clock, footnotes
-from pullwright.chat_words import ENTRIES, Order, bounds, help_lines, parse
+from pullwright.chat import drafting
+from pullwright.chat.deeds import deed
+from pullwright.chat.flow import Flow, flowed
+from pullwright.chat.room import Room, enter, hears
+from pullwright.chat.show import clock, footnotes
+from pullwright.chat.words import ENTRIES, Order, bounds, help_lines, parse
 from runner.errors import UserError
 from runner.host import lock, site_at
-from runner.remarks import Unknown
+from runner.people.remarks import Unknown
 from runner.talk import discussions
 from runner.talk.messages import About, Created, Look, Message, answer_id, new_id
 
@@ -256,19 +256,19 @@ def test_a_talk_becomes_a_task_that_a_person_has_edited(tmp_path: Path, person: 
         talk = room(clone, id)
         answers, shown = iter(["x", "e", "y", "e", "y"]), list[str]()
         edits = iter(["title: [", "title: Say it loud\nstages: [build]\n"])
-        request = chat_draft.settled(
-            chat_draft.written(talk), lambda text: next(edits), lambda text: next(answers), shown.append
+        request = drafting.settled(
+            drafting.written(talk), lambda text: next(edits), lambda text: next(answers), shown.append
         )
         assert request is not None and request.title == "Say it loud"
         assert "# Complexity 2: One word." in shown[0] and "title: Say it louder" in shown[0]
         assert any("tasks/the-task.yaml" in text for text in shown), "what cannot be read is said"
-        assert "wrote and committed tasks/say-it-loud.yaml" in list(chat_draft.make(talk, request))
+        assert "wrote and committed tasks/say-it-loud.yaml" in list(drafting.make(talk, request))
         assert f"From discussion {id}" in git(clone, "show", "HEAD:tasks/say-it-loud.yaml")
         note = talk.found().messages[-1]
         assert (note.role, note.task) == ("note", "say-it-loud")
-        list(chat_draft.make(talk, request))
+        list(drafting.make(talk, request))
         assert (clone / "tasks" / "say-it-loud-2.yaml").exists()
-        assert chat_draft.settled("title: x", lambda text: None, lambda text: "n", shown.append) is None
+        assert drafting.settled("title: x", lambda text: None, lambda text: "n", shown.append) is None
 
 
 # --- on a terminal -------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pytest
 from fake_github.faults import Fault
+from fake_github.issues import open_issue
 from fake_github.office import Time
 from fake_github.server import FakeGitHub
 from repositories import commit, git
@@ -194,7 +195,7 @@ def test_one_merge_whatever_happens_on_the_way(at_github: Bench, name: str) -> N
 def test_one_note_whatever_happens_on_the_way(at_github: Bench, name: str) -> None:
     assert at_github.fake is not None
     world = at_github.fake.world
-    issue = world.open_issue(world.user("mona", "admin"), "x", "y")
+    issue = open_issue(world, world.user("mona", "admin"), "x", "y")
     at_github.fake.faults += FAULTS[name]("/comments$")
     for text in ("one", "two"):
         at_github.forge.show(Shown(f"issue-{issue.number}", note=text))
@@ -227,7 +228,7 @@ def test_a_red_check_of_somebody_else_stops_the_policy(at_github: Bench) -> None
 def test_writes_keep_a_second_between_them_and_notes_thirty(at_github: Bench) -> None:
     assert at_github.fake is not None and isinstance(at_github.forge, GitHub)
     world, clock = at_github.fake.world, at_github.forge.client.clock
-    issue = world.open_issue(world.user("mona", "admin"), "x", "y")
+    issue = open_issue(world, world.user("mona", "admin"), "x", "y")
     for number in range(4):
         at_github.forge.show(Shown(f"issue-{issue.number}", note=str(number), label="design"))
     assert next(iter(world.comments.values())).body.endswith("0")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fake_github.office import Office, form, told_twice
+from fake_github.pulls import head_of
 from fake_github.server import FakeGitHub
 from repositories import git
 
@@ -55,7 +56,7 @@ def proposed(office: Office) -> dict[str, object]:
         "notes": office.notes(1),
         "labels": sorted(world.issues[1].labels),
         "commands": [command.verb for command in office.task().commands],
-        "statuses": sorted({each["context"] for each in world.latest(world.head_of(pull))}),
+        "statuses": sorted({each["context"] for each in world.latest(head_of(world, pull))}),
         "stage": office.task().open.entry.state if office.task().open else None,
         "updates": [update.content for update in office.task().updates],
     }

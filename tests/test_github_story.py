@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_github.office import Office, form
 from fake_github.server import FakeGitHub
-from fake_github.state import Refusal, Token
+from fake_github.values import Refusal, Token
 from repositories import git, typed
 
 

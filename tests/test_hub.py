@@ -25,9 +25,10 @@ from repositories import (
     story,
 )
 
-from runner import taking, wiring
+from runner import wiring
+from runner.claims import taking
+from runner.claims.lease import Lease
 from runner.host import site_at
-from runner.lease import Lease
 from runner.lifecycle import Stage
 from runner.observe import observe
 

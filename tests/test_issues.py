@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from runner.errors import UserError
 from runner.forge import Issue, Labelled, Person
-from runner.issues import (
+from runner.lifecycle import Stage
+from runner.people.issues import (
     AFTER,
     COMPLEXITY,
     HEADINGS,
@@ -24,8 +25,7 @@ from runner.issues import (
     visible,
     written,
 )
-from runner.lifecycle import Stage
-from runner.remarks import Said, Unknown, parse
+from runner.people.remarks import Said, Unknown, parse
 from runner.task import Budget, TaskFile
 
 MONA = Person("mona", 7, "write")

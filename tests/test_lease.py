@@ -11,18 +11,19 @@ from repositories import AUTO, add_task, bare_hub, clone, commit, git, project, 
 from scenes import Scene
 
 from runner import git as git_
-from runner import hooks, progress, publish, taking, worker
+from runner import progress, worker
 from runner.agents import Agent
-from runner.claims import Lost, Won
+from runner.claims import Lost, Won, taking
+from runner.claims.lease import Lease
+from runner.claims.pulse import renew_after
 from runner.errors import UserError
 from runner.host import Host
-from runner.lease import Lease
 from runner.lifecycle import Stage
 from runner.loop.trajectory import Trajectory
 from runner.models import Model, Reply, Request
-from runner.place import place_of
-from runner.pulse import renew_after
 from runner.seen import unmoved_for
+from runner.stage import hooks, publish
+from runner.stage.place import place_of
 
 BUILD = "agents/greet/build"
 

@@ -22,12 +22,12 @@ from repositories import AUTO, COMMAND, Story, add_task, as_replies, clone, comm
 from repositories import story as told_by
 from rich.cells import cell_len
 
-from pullwright import live_rows
-from pullwright.live_facts import Facts
-from pullwright.live_keys import Deed, Mood, keys, press
-from pullwright.live_look import Scene, picture
-from pullwright.live_rows import Row, amount, clock
-from pullwright.live_rows import log as log_of
+from pullwright.live import rows as live_rows
+from pullwright.live.facts import Facts
+from pullwright.live.keys import Deed, Mood, keys, press
+from pullwright.live.look import Scene, picture
+from pullwright.live.rows import Row, amount, clock
+from pullwright.live.rows import log as log_of
 from runner.host import site_at
 from runner.live import Step as LiveStep
 from runner.observe import observe

@@ -20,9 +20,9 @@ from runner import git
 from runner.errors import UserError
 from runner.host import Site, site_at
 from runner.lifecycle import Stage
-from runner.lineage import Lineage
 from runner.observe import View, fetch_refs, look, observe
 from runner.progress import Afresh
+from runner.sight.lineage import Lineage
 
 _started: list[str] = []
 _counting = False

@@ -15,7 +15,7 @@ from runner.talk.drafting import parse
 from runner.talk.messages import new_id
 from webhook.options import Options
 from webhook.pages import talks, text
-from webhook.talk_shapes import Message
+from webhook.talk.shapes import Message
 
 HTML = {"accept": "text/html"}
 AT = "2026-11-23T05:00:00Z"

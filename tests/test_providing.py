@@ -6,8 +6,9 @@ import pytest
 import repositories as r
 from scenes import Scene
 
-from runner import git, providing
+from runner import git
 from runner.errors import UserError
+from runner.workspace import providing
 
 TOOL = "#!/bin/sh\necho counted $1\n"
 

@@ -18,7 +18,7 @@ from runner.lifecycle import STAGES, Stage
 from runner.pdf import Document, render
 from runner.record import Entry, Gate, PastAttempt, Record, Request, Update, dump_record, dump_updates, update_id
 from runner.report import completion, read_account, report_path, write_report
-from runner.report_text import Account, Completed, compose, findings, markdown, moment, money, plain, row
+from runner.report.text import Account, Completed, compose, findings, markdown, moment, money, plain, row
 
 CLAIM = "2157a700-1801-471f-85c8-f5bc04d8647f"
 OURS = ["What was done", "What was asked", "How it went", "Evidence", "Findings of the review", "History"]

@@ -13,7 +13,7 @@ from service.moves import MOVES, play
 from runner.agents import Agent, Settings
 from runner.lifecycle import Stage
 from runner.observe import observe
-from runner.yamldoc import dump
+from runner.parsing.yamldoc import dump
 from webhook.index import Index
 from webhook.queries import Reader
 

@@ -12,7 +12,7 @@ from service.histories import REPOSITORY, START, World
 from runner.agents import Agent, Settings
 from runner.lifecycle import Stage
 from runner.observe import fetch_refs
-from runner.yamldoc import dump
+from runner.parsing.yamldoc import dump
 from webhook.index import Index
 from webhook.jobs import Work
 

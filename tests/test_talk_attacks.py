@@ -19,10 +19,10 @@ from wire.ollama import chunk, error, last, says, stream
 from wire.server import Answer, Asked
 
 from runner import git as trusted
-from runner import letters, remarks
 from runner.errors import UserError
 from runner.host import Site, site_at
 from runner.observe import observe
+from runner.people import letters, remarks
 from runner.secrets import MARK, Redactor
 from runner.talk import discussions, looking
 from runner.talk import files as kinds
@@ -32,7 +32,7 @@ from runner.talk.drafting import draft
 from runner.talk.messages import Message, answer_id, new_id, note_id, parse, unanswered
 from runner.talk.showing import settled
 from runner.workspace import Workspace
-from webhook.replies import MOST_WAITING, Replies
+from webhook.talk.replies import MOST_WAITING, Replies
 
 AT = "2026-11-23T05:00:00Z"
 ABOUT = {"id": "greet", "title": "x", "created": {"at": AT, "who": "Mallory"}, "task": "greet"}

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from fake_github.faults import Fault
+from fake_github.issues import edit_comment
 from fake_github.office import Office, form
 from fake_github.server import FakeGitHub
 from service.visitors import hooked, seen
@@ -137,7 +138,7 @@ def test_a_later_edit_changes_nothing(office: Office) -> None:
     number = resting(office)
     comment = office.comment(number, "The first words")
     office.run()
-    office.world.edit_comment(office.person("mona"), comment, "Other words")
+    edit_comment(office.world, office.person("mona"), comment, "Other words")
     office.run()
     del office.world.comments[comment]
     office.run()

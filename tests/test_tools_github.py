@@ -14,6 +14,7 @@ import pytest
 import repositories as r
 from fake_github import git_http
 from fake_github.office import Office
+from fake_github.pulls import open_pull
 from fake_github.server import FakeGitHub
 from tool_parts import make_work
 from web_parts import certificate
@@ -66,7 +67,7 @@ def forge(office: Office) -> GitHub:
     r.commit(office.clone, "Say goodbye", {"greeting.txt": "hello\ngoodbye\n", "docs/a b.md": "Ünïcode\n"})
     r.git(office.clone, "push", "-q", str(office.world.git_dir), "fix")
     with office.world.lock:
-        office.world.open_pull(office.person("wim"), "Goodbye", "As asked.", "fix", "main")
+        open_pull(office.world, office.person("wim"), "Goodbye", "As asked.", "fix", "main")
     line = {"path": "greeting.txt", "line": 2, "body": "Why?", "hunk": HUNK}
     office.review(2, "CHANGES_REQUESTED", "Almost.", lines=[line])
     found = credentials.from_environment(office.fake.clone_url)
@@ -175,7 +176,7 @@ def test_questions_are_bounded_and_a_server_that_is_away_is_no_failure_of_the_ru
 def test_a_comment_is_made_once_and_is_nobodys_order(
     work: Work, forge: GitHub, office: Office, heard: list[object]
 ) -> None:
-    from runner import letters
+    from runner.people import letters
 
     def comment(text: str) -> str:
         return forge.comment("issue-1", str(hash(text)), letters.aside("gemma", text))
@@ -381,7 +382,7 @@ def test_a_task_is_done_with_what_github_says_and_no_token_is_seen(fake: FakeGit
 
 def test_what_is_not_opened_is_not_offered(tmp_path: Path) -> None:
     from runner.agents import parse_settings
-    from runner.reaching import withheld
+    from runner.stage.reaching import withheld
 
     def closed(forge: str, *egress: str) -> set[str]:
         settings = parse_settings(r.settings(forge=forge, policy={"egress": list(egress)}).encode())

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import PLAIN, RECORDS, SETTINGS, STAGE_LISTS, TASK_FILES, TEXT, UPDATES
 
-from runner import yamldoc
 from runner.agents import Policy, Settings, lease_seconds, parse_settings
 from runner.errors import UserError
 from runner.lifecycle import Stage
+from runner.parsing import yamldoc
 from runner.record import (
     Entry,
     Record,

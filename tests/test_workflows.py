@@ -12,10 +12,10 @@ import pytest
 import repositories
 import yaml
 from fake_github.office import Office, form
-from fake_github.state import Token
+from fake_github.values import Token
 
 from pullwright.github import files
-from runner.issues import HEADINGS
+from runner.people.issues import HEADINGS
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent

@@ -12,11 +12,11 @@ import pytest
 from runner import git, workspace
 from runner.errors import ToolError
 from runner.git import Repo
-from runner.inspection import COUNT_CAP, FILE_CAP, TOTAL_CAP, is_git_dir, survey
 from runner.sandbox import Command, Limits, Result
 from runner.sandbox.bubblewrap import Bubblewrap
 from runner.sandbox.external import External
 from runner.workspace import Workspace
+from runner.workspace.inspection import COUNT_CAP, FILE_CAP, TOTAL_CAP, is_git_dir, survey
 
 ROOT = Path(__file__).parent.parent
 FOLDER = "tasks/t"

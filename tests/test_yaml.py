@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner import yamldoc
 from runner.agents import Settings
 from runner.errors import UserError
+from runner.parsing import yamldoc
 from runner.task import TaskFile
 
 UUID = "5b1f8a52-3c0e-4d8e-9f57-0c6f4f1d2e3a"

@@ -28,9 +28,10 @@ from webhook.intake import Intake
 from webhook.keeper import Keeper
 from webhook.options import Options
 from webhook.pages.routes import PAGES
+from webhook.papers import Papers
 from webhook.queries import BadCursor, Reader
-from webhook.replies import Replies
 from webhook.shelf import Refused
+from webhook.talk.replies import Replies
 from webhook.talking import desk
 from webhook.writing import Conflict, Senseless
 
@@ -44,7 +45,8 @@ def create_app(options: Options, log: Callable[..., None] | None = None) -> Fron
     keeper = Keeper(options, say)
     deliveries = Deliveries(options.index)
     replies = Replies(options.site, lambda: desk(options.site, keeper), lambda: keeper.ask(lambda *_: None), say)
-    room = Room(options, keeper, Reader(options.index), replies)
+    papers = Papers(options.site, lambda: desk(options.site, keeper).sandbox(), say)
+    room = Room(options, keeper, Reader(options.index), replies, papers)
     ear = Ear(options, keeper.ask, say)
     keeper.changed = ear.look_at
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from runner.lifecycle import SLUG
-from runner.listing import stem
-from runner.owners import owner
+from runner.sight.listing import stem
+from runner.sight.owners import owner
 
 LIMIT = 25 << 20
 """Bytes of a payload: https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap."""

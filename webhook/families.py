@@ -18,13 +18,13 @@ from runner.commands import standing
 from runner.errors import UserError
 from runner.host import Site
 from runner.lifecycle import SLUG, work_branch
-from runner.listing import stem
 from runner.observe import ISSUE, removed, unfinished
-from runner.owners import COMMANDS
-from runner.pipes import iso
 from runner.progress import Refs, task_state
 from runner.record import Record
 from runner.sight import Sight, unreadable
+from runner.sight.listing import stem
+from runner.sight.owners import COMMANDS
+from runner.sight.pipes import iso
 from runner.state import TaskState
 from runner.subtasks import waiting
 from runner.task import Task

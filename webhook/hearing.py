@@ -20,8 +20,8 @@ from runner.errors import UserError
 from runner.forge import Failed, Hook, Hosting
 from runner.host import Host
 from runner.observe import View
-from runner.owners import owner
 from runner.progress import Refs
+from runner.sight.owners import owner
 from webhook import deliveries, store
 from webhook.index import Index
 from webhook.options import Options

@@ -18,10 +18,10 @@ from runner.backlog import Backlog
 from runner.errors import UserError
 from runner.host import Site
 from runner.observe import HEADS, OURS, View
-from runner.owners import by_task, owner
-from runner.pipes import Pipes
 from runner.progress import Afresh, Refs
 from runner.sight import Sight
+from runner.sight.owners import by_task, owner
+from runner.sight.pipes import Pipes
 from runner.state import TaskState
 from webhook import crew, families, landings, store, talk_rows
 from webhook.families import Ground, Seen, on_disk

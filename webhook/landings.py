@@ -13,9 +13,9 @@ from runner.agents import Settings, parse_settings
 from runner.backlog import RECORD
 from runner.errors import UserError
 from runner.lifecycle import Stage
-from runner.listing import stem
-from runner.pipes import Change, Commit, Pipes
 from runner.record import Record, parse_record
+from runner.sight.listing import stem
+from runner.sight.pipes import Change, Commit, Pipes
 
 SETTINGS = "agents.yaml"
 _RECORD = re.compile(rf"tasks/(?:.*/)?([^/]+)/{re.escape(RECORD)}")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from runner.pipes import iso
+from runner.sight.pipes import iso
 
 MOST_ENTRIES = 5_000
 MOST_BYTES = 64 << 20

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from runner.pipes import Pipes
+from runner.sight.pipes import Pipes
 from runner.talk import files as kinds
 from runner.talk.discussions import ABOUT, SAID
 from runner.talk.messages import Discussion, Message, assemble, is_id, newest, unanswered

@@ -15,8 +15,8 @@ from runner.talk.messages import About, Created, Discussion, Message
 from webhook import store
 from webhook.index import BASE, Index
 from webhook.keeper import Keeper
-from webhook.replies import Replies
-from webhook.talk_shapes import Draft, NewDiscussion, NewMessage
+from webhook.talk.replies import Replies
+from webhook.talk.shapes import Draft, NewDiscussion, NewMessage
 from webhook.writing import Conflict, Senseless, signed
 
 

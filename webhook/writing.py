@@ -8,19 +8,20 @@ from typing import Any
 
 import msgspec
 
-from runner import commands, git, issues, workspace
+from runner import commands, git, workspace
 from runner.agents import Settings
 from runner.commands import Command
 from runner.errors import UserError
 from runner.forge import Hosting
 from runner.host import Site, lock, timestamp
 from runner.lifecycle import Stage
-from runner.orders import compose
+from runner.parsing.yamldoc import dump
+from runner.people import issues
+from runner.people.orders import compose
 from runner.progress import Refs
 from runner.state import TaskState
 from runner.talk.messages import line_of
 from runner.task import parse_task
-from runner.yamldoc import dump
 from webhook.index import Index
 from webhook.rows import Names
 from webhook.shapes import Made, NewTask, Said

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from runner import issues
+from runner.people import issues
 
 
 def files() -> dict[str, str]:

@@ -20,7 +20,7 @@ from runner.progress import Refs
 from runner.protocols import PROTOCOLS, Act, Malformed, NeedBody
 from runner.protocols.lift import lift
 from runner.protocols.preflight import memory_of
-from runner.talk import context, discussions, looking, matter, showing
+from runner.talk import context, discussions, looking, matter, papers, showing
 from runner.talk.asking import Asker, Cancelled, Hears, Overflow
 from runner.talk.desk import Desk, answerer, prompt
 from runner.talk.messages import Discussion, Look, Message, answer_id, before, unanswered, within
@@ -75,7 +75,8 @@ class _Answer:
 
     def __init__(self, desk: Desk, found: Discussion, asked: Message, hears: Hears) -> None:
         self.desk, self.asked, self.hears = desk, asked, hears
-        self.matter = matter.gather(desk.site, desk.base, found)
+        self.words = papers.reader(desk.site.state, desk.sandbox)
+        self.matter = matter.gather(desk.site, desk.base, found, self.words)
         self.about = found.about
         self.earlier = before(found.messages, asked.id)
         self.agent = self._agent()
@@ -229,7 +230,7 @@ class _Answer:
         found = self.matter
         place = looking.View(
             self.desk.site, found.head, found.base, self.about.id, observation_cap(self.asker.window.context),
-            self.desk.redactor,
+            self.desk.redactor, self.words,
         )  # fmt: skip
         said = looking.run(place, call.name, call.arguments)
         self.messages += [

@@ -10,6 +10,7 @@ from runner.agents import Agent, Settings
 from runner.errors import UserError
 from runner.host import Site
 from runner.models import Model
+from runner.sandbox import Sandbox
 from runner.secrets import Redactor
 
 Role = Literal["talk", "draft"]
@@ -18,7 +19,10 @@ Role = Literal["talk", "draft"]
 
 @dataclass(frozen=True)
 class Desk:
-    """The repository, its settings on base, how to reach an agent's model. `base` is the head of the base branch."""
+    """The repository, its settings on base, how to reach an agent's model. `base` is the head of the base branch.
+
+    `sandbox` gives the one in which PDFs are read, or raises `UserError`.
+    """
 
     site: Site
     settings: Settings
@@ -26,6 +30,7 @@ class Desk:
     redactor: Redactor
     model: Callable[[Agent, Role], Model]
     now: Callable[[], datetime]
+    sandbox: Callable[[], Sandbox]
 
 
 def answerer(settings: Settings, wanted: Iterable[str | None], away: frozenset[str]) -> Agent:

@@ -10,13 +10,15 @@ from typing import Annotated, Any, NamedTuple
 from msgspec import Meta
 
 from runner import git
-from runner.characters import unfit
 from runner.errors import ToolError
 from runner.host import Site
 from runner.models import ToolSpec
+from runner.parsing.characters import unfit
 from runner.secrets import Redactor
 from runner.talk import discussions
 from runner.talk import files as kinds
+from runner.talk.paper import KIND
+from runner.talk.papers import Words, wordless
 from runner.tools import Observation, describe
 from runner.tools.text import elide, plain
 from runner.tools.untrusted import fenced
@@ -31,7 +33,7 @@ _COMMIT = re.compile(r"[0-9a-f]{4,64}")
 class View(NamedTuple):
     """Where to look: the commit `head`, the commit `base` with which it is compared, a discussion's files.
 
-    `cap` is the length in characters of what is shown of one result.
+    `cap` is the length in characters of what is shown of one result, `words` are those of a PDF.
     """
 
     site: Site
@@ -40,6 +42,7 @@ class View(NamedTuple):
     discussion: str
     cap: int
     redactor: Redactor
+    words: Words = wordless
 
 
 Line = Annotated[int, Meta(ge=1)]
@@ -110,15 +113,18 @@ def file(look: View, name: str, start: Line = 1) -> Observation:
     name: its name, such as notes.txt
     start: the first line to show, such as 101
     """
-    data = discussions.content(look.site, look.discussion, name)
     found = discussions.read(look.site, look.discussion)
-    if data is None:
+    data = discussions.content(look.site, look.discussion, name, found.head) if found else None
+    if data is None or found is None:
         names = ", ".join(found.files) if found else ""
         raise ToolError(f"No file {name} was sent. " + (f"There are: {names}" if names else "There are none."))
     media = kinds.media_type(name, data)
-    if not kinds.is_text(media):
+    text = data.decode("utf-8", "replace") if kinds.is_text(media) else ""
+    if media == KIND:
+        text = _words(look, name, data)
+    elif not kinds.is_text(media):
         raise ToolError(f"{name} is a file of {len(data)} bytes ({media}), and cannot be read as text.")
-    page = _page(name, data.decode("utf-8", "replace"), start, look.cap - 300)
+    page = _page(name, text, start, look.cap - 300)
     return Observation(fenced(f"the file {name}", page, look.cap, "look at a smaller part"))
 
 
@@ -187,9 +193,19 @@ def _blob(look: View, path: str) -> str:
     if int(size) > LARGEST:
         raise ToolError(f"{path} is too large: {size} bytes.")
     data = git.read(look.site.repo, look.head, path)
+    if data is not None and data.startswith(b"%PDF-"):
+        return _words(look, path, data)
     if data is None or b"\0" in data[:8192]:
         raise ToolError(f"{path} is no text file ({size} bytes).")
     return data.decode("utf-8", "replace")
+
+
+def _words(look: View, name: str, data: bytes) -> str:
+    """The words of a PDF. Raises `ToolError` where there are none."""
+    found = look.words(data)
+    if not found:
+        raise ToolError(f"{name} is a PDF of {len(data)} bytes in which no words can be read.")
+    return found
 
 
 def _neighbours(look: View, path: str) -> str:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runner import backlog, briefing, commands, git, live
+from runner.claims.lease import TRAJECTORY
 from runner.commands import Command
 from runner.errors import UserError
 from runner.history import RECORD
 from runner.host import Site
-from runner.lease import TRAJECTORY
 from runner.lifecycle import parse_stage_branch
 from runner.loop import replay, trajectory
 from runner.observe import HEADS, OURS
@@ -19,6 +19,8 @@ from runner.talk import files as kinds
 from runner.talk.context import Matter, Sent
 from runner.talk.looking import difference
 from runner.talk.messages import Discussion
+from runner.talk.paper import KIND
+from runner.talk.papers import Words, wordless
 from runner.wording import gate_line, one_line
 
 TAIL = 64 << 10
@@ -40,10 +42,10 @@ class Found(NamedTuple):
     agents: tuple[str, ...] = ()
 
 
-def gather(site: Site, base: str, discussion: Discussion) -> Found:
-    """All that matters for an answer; `base` is the head of the base branch. Nothing is fetched."""
+def gather(site: Site, base: str, discussion: Discussion, words: Words = wordless) -> Found:
+    """All that matters for an answer; `base` is the head of the base branch, `words` read PDFs. Nothing is fetched."""
     guidance = _text(site.repo, base, "AGENTS.md")
-    sent = _sent(site, discussion)
+    sent = _sent(site, discussion, words)
     task = discussion.about.task
     if task is None:
         return Found(base, base, Matter(guidance=guidance, files=sent))
@@ -155,8 +157,8 @@ def _pushed(repo: git.Repo, task: str) -> str:
     return "\n".join(replay.chat(turns))
 
 
-def _sent(site: Site, discussion: Discussion) -> tuple[Sent, ...]:
-    """The files of a discussion, with the beginning of those that are text."""
+def _sent(site: Site, discussion: Discussion, words: Words) -> tuple[Sent, ...]:
+    """The files of a discussion, with the beginning of what can be read of them."""
     found = []
     for name, size in discussion.files.items():
         data = git.read(site.repo, discussion.head, f"files/{name}") or b""
@@ -164,8 +166,10 @@ def _sent(site: Site, discussion: Discussion) -> tuple[Sent, ...]:
             media = kinds.media_type(name, data)
         except kinds.Refused:
             media = "application/octet-stream"
-        text = data[: 4 * EXCERPT].decode("utf-8", "ignore")[:EXCERPT] if kinds.is_text(media) else ""
-        found.append(Sent(name, size, media, text))
+        text = data[: 4 * EXCERPT].decode("utf-8", "ignore") if kinds.is_text(media) else ""
+        if media == KIND:
+            text = words(data)
+        found.append(Sent(name, size, media, text[:EXCERPT]))
     return tuple(found)
 
 

@@ -5,7 +5,7 @@ import msgspec
 from runner.agents import Settings
 from runner.commands import Command
 from runner.errors import UserError
-from runner.orders import compose
+from runner.people.orders import compose
 from runner.state import TaskState
 from runner.talk.delivering import SEEN
 from runner.talk.messages import Message

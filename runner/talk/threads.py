@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from runner import letters
 from runner.commands import Command, Verb
 from runner.errors import UserError
 from runner.host import Host
+from runner.people import letters
 from runner.state import TaskState
 from runner.talk import discussions
 from runner.talk.messages import TITLE, About, Created, Discussion, Message, is_uuid

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scenes import Scene
 
 from pullwright.screen import Screen
-from runner.characters import calm
+from runner.parsing.characters import calm
 from runner.tools.text import plain
 from runner.wording import one_line
 

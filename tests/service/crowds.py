@@ -6,8 +6,8 @@ import msgspec
 import yaml
 
 from runner.lifecycle import Stage, stage_branch, work_branch
+from runner.parsing.yamldoc import dump
 from runner.task import TaskFile
-from runner.yamldoc import dump
 from service.histories import World
 
 WAYS: tuple[tuple[Stage, ...], ...] = (

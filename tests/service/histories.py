@@ -18,11 +18,11 @@ from runner.commands import Command, ref_of, ref_of_agent
 from runner.history import History, begin, heard, note, with_entry
 from runner.host import Hub, Site, timestamp
 from runner.lifecycle import STAGES, Stage, stage_branch, work_branch
+from runner.parsing.yamldoc import dump
 from runner.progress import Refs
 from runner.record import Entry, Hold, Request, State
 from runner.talk.messages import About, Created, Message, lines
 from runner.task import TaskFile, digest
-from runner.yamldoc import dump
 
 REPOSITORY = "7f0c8f5e-6f2b-4a43-9a0a-0c3f2b1d4e5f"
 START = 1_767_225_600

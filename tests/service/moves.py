@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from runner.lifecycle import STAGES, Stage, parse_stage_branch, stage_branch, work_branch
+from runner.parsing.yamldoc import dump
 from runner.task import TaskFile
-from runner.yamldoc import dump
 from service.histories import World
 
 SLUGS = ("ape", "bat", "cat", "cat-one", "cat-two", "dog")

@@ -10,7 +10,8 @@ from typing import Any
 
 from fake_github.hooks import SMOOTH, Chance, Hook
 from fake_github.office import Office, Time, form, host_at
-from fake_github.state import Pull
+from fake_github.pulls import head_of
+from fake_github.values import Pull
 from repositories import clone
 from repositories import git as typed
 
@@ -76,9 +77,9 @@ def play(office: Office, service: Service, **given: str) -> None:
     office.label(issue.number, by="mona")
     design = seen(service, lambda: ready(office, "design"), "a design")
     line = {"path": "tasks/issue-1/design.md", "line": 3, "hunk": "@@ -0,0 +1,3 @@\n+## Goal", "body": "Say why."}
-    before = world.head_of(design)
+    before = head_of(world, design)
     office.review(design.number, "CHANGES_REQUESTED", "Not yet.", lines=[line])
-    seen(service, lambda: answered(office) and world.head_of(design) != before and ready(office, "design"), "a rework")
+    seen(service, lambda: answered(office) and head_of(world, design) != before and ready(office, "design"), "a rework")
     office.review(design.number, "APPROVED")
     office.merge(design.number)
     last = seen(service, lambda: ready(office, "complete"), "a result")
@@ -113,7 +114,7 @@ def ready(office: Office, stage: str) -> Pull | None:
     """The open pull request of a stage, once the gates have their verdicts at its head."""
     with office.world.lock:
         for pull in office.pulls():
-            if pull.head.startswith(f"agents/issue-1/{stage}") and office.world.latest(office.world.head_of(pull)):
+            if pull.head.startswith(f"agents/issue-1/{stage}") and office.world.latest(head_of(office.world, pull)):
                 return pull
     return None
 

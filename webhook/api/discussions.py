@@ -10,13 +10,13 @@ from litestar.exceptions import HTTPException
 from litestar.params import Body, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
-from webhook import talk_queries
 from webhook.api import docs
 from webhook.api.room import Room, TheRoom, answer, missing
 from webhook.api.tasks import Cursor, Limit, write_task
 from webhook.queries import Page
 from webhook.shapes import Made, NewTask
-from webhook.talk_shapes import Discussion, Discussions, Draft, FullDiscussion, Message, NewDiscussion, NewMessage
+from webhook.talk import queries
+from webhook.talk.shapes import Discussion, Discussions, Draft, FullDiscussion, Message, NewDiscussion, NewMessage
 from webhook.talking import Talks, Unknown
 from webhook.writing import Conflict
 
@@ -47,7 +47,7 @@ def begin(room: TheRoom, data: Annotated[NewDiscussion, Body(examples=BEGUN)]) -
         id, new = talks_of(room).begin(data)
     except Unknown as error:
         raise missing(str(error)) from error
-    body = room.keeper.ask(lambda index, refs: talk_queries.brief(index.conn, id))
+    body = room.keeper.ask(lambda index, refs: queries.brief(index.conn, id))
     found = answer(body, f"there is no discussion {id}", 201 if new else 200)
     found.set_header("Location", f"/api/discussions/{id}")
     return found
@@ -64,7 +64,7 @@ async def list_discussions(
     q: Annotated[str | None, QueryParameter(description="Words of the title or of a message.", max_length=500)] = None,
 ) -> Response[bytes]:
     """The one that was spoken in last first."""
-    return _tagged(request, talk_queries.listed(room.reader, Page(limit, cursor), task=task, agent=agent, q=q))
+    return _tagged(request, queries.listed(room.reader, Page(limit, cursor), task=task, agent=agent, q=q))
 
 
 @get("/api/discussions/{id:str}", tags=TAGS, responses=docs.reads(FullDiscussion, 404), summary="Show a discussion")
@@ -72,7 +72,7 @@ async def show(room: TheRoom, id: Id, request: Request[Any, Any, Any]) -> Respon
     """With all that was said and sent, and the answer that is on its way."""
     reply = room.replies.of(id)
     coming = {"to": reply.to, "agent": reply.agent, "text": reply.shown[1]} if reply and not reply.failed else None
-    body = talk_queries.one(room.reader, id, coming)
+    body = queries.one(room.reader, id, coming)
     if body is None:
         raise missing(f"there is no discussion {id}")
     return _tagged(request, body)
@@ -106,7 +106,7 @@ async def say(
         stored, new = await to_thread(talks_of(room).say, id, data)
     except Unknown as error:
         raise missing(str(error)) from error
-    told = talk_queries.told(room.reader.conn, id, stored.id)
+    told = queries.told(room.reader.conn, id, stored.id)
     if told is None:
         raise HTTPException(status_code=503, detail="it is stored, and the index has not seen it yet: ask again")
     where = {"location": f"/api/discussions/{id}"}
@@ -127,7 +127,7 @@ async def events(
 
     `delta`: what was shown is its first `at` characters and then `text`.
     """
-    newest = talk_queries.newest(room.reader.conn, id)
+    newest = queries.newest(room.reader.conn, id)
     if newest is None:
         raise missing(f"there is no discussion {id}")
     last = request.headers.get("last-event-id", "")
@@ -145,7 +145,7 @@ async def events(
 )
 async def stop(room: TheRoom, id: Id) -> None:
     """What was said so far stays, as an answer that was stopped. Where nothing is on its way, nothing happens."""
-    if talk_queries.newest(room.reader.conn, id) is None:
+    if queries.newest(room.reader.conn, id) is None:
         raise missing(f"there is no discussion {id}")
     room.replies.cancel(id)
 

@@ -11,15 +11,16 @@ from runner.host import Site
 from webhook import problems
 from webhook.keeper import Keeper
 from webhook.options import Options
+from webhook.papers import Papers
 from webhook.queries import BadCursor, Page, Reader
-from webhook.replies import Replies
+from webhook.talk.replies import Replies
 
 JSON = "application/json"
 
 
 @dataclass
 class Room:
-    """One service. `reader` is the event loop's own connection, `replies` the answers that it is at.
+    """One service. `reader` is the event loop's own connection, `replies` the answers that it is at, `papers` the PDFs.
 
     `ending` is set when the server stops.
     """
@@ -28,6 +29,7 @@ class Room:
     keeper: Keeper
     reader: Reader
     replies: Replies
+    papers: Papers
     ending: bool = False
     counts: dict[str, int] = field(default_factory=dict)
 

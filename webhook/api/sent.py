@@ -9,13 +9,17 @@ from litestar.params import PathParameter, QueryParameter
 
 from runner import git
 from runner.talk import files as kinds
+from runner.talk import paper
 from runner.talk.files import Refused
-from webhook import talk_queries
 from webhook.api import docs
 from webhook.api.discussions import TAGS, Id, talks_of
 from webhook.api.room import TheRoom, missing
-from webhook.talk_shapes import File
+from webhook.talk import queries
+from webhook.talk.shapes import File
 from webhook.talking import Unknown
+
+PATIENCE = 60.0
+"""Seconds in which a PDF and those before it are read."""
 
 
 @post(
@@ -69,7 +73,7 @@ async def read_file(
     room: TheRoom, id: Id, name: Annotated[str, PathParameter(max_length=500)], request: Request[Any, Any, Any]
 ) -> Response[bytes]:
     """As what is in it, never as what its name says; nothing in it runs."""
-    found = talk_queries.media(room.reader.conn, id, name)
+    found = queries.media(room.reader.conn, id, name)
     if found is None:
         raise missing(f"there is no file {name}")
     media, blob = found
@@ -84,9 +88,33 @@ async def read_file(
     return Response(data, media_type=media, headers=headers)
 
 
+@get(
+    "/api/discussions/{id:str}/files/{name:str}/pages/{number:int}",
+    tags=TAGS,
+    responses=docs.content(400, 404, 503),
+    summary="See a page of a PDF",
+)
+async def read_page(
+    room: TheRoom,
+    id: Id,
+    name: Annotated[str, PathParameter(max_length=500)],
+    number: Annotated[int, PathParameter(ge=1, le=paper.PAGES, description="From 1 on.")],
+) -> Response[bytes]:
+    """As a picture, made in the sandbox; of the first 20 pages there are such."""
+    media, blob = queries.media(room.reader.conn, id, name) or ("", "")
+    found = await room.papers.of([blob], PATIENCE) if media == paper.KIND else {}
+    data = await to_thread(room.papers.picture, blob, number) if blob in found else None
+    if media == paper.KIND and blob not in found:
+        raise HTTPException(status_code=503, detail="it is still being read: ask again")
+    if data is None:
+        raise missing(f"there is no picture of page {number} of {name}")
+    headers = {"cache-control": "private, max-age=86400", "content-security-policy": _policy("image/png")}
+    return Response(data, media_type="image/png", headers=headers)
+
+
 def _policy(media: str) -> str:
     """Browsers' viewers of PDF do not work inside of `sandbox`, and run nothing of the page's own."""
     return "default-src 'none'; frame-ancestors 'self'" + ("" if media == "application/pdf" else "; sandbox")
 
 
-ROUTES = [send_file, read_file]
+ROUTES = [send_file, read_file, read_page]

@@ -13,7 +13,7 @@ from runner.approval import approve
 from runner.backlog import Backlog
 from runner.errors import UserError
 from runner.observe import View
-from runner.orders import compose
+from runner.people.orders import compose
 from webhook import writing
 from webhook.api.room import Room, TheRoom, missing
 from webhook.pages.frame import Ask, Visitor, visitor

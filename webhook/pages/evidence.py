@@ -6,10 +6,10 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from runner import git, live
-from runner.characters import unfit
 from runner.host import Site
 from runner.lifecycle import Stage, StageRef, stage_branch, work_branch
 from runner.live import Step
+from runner.parsing.characters import unfit
 from webhook.pages.difference import Changed, difference
 from webhook.pages.reading import Attempt
 from webhook.shapes import FullTask

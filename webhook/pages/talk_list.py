@@ -7,13 +7,13 @@ import msgspec
 from litestar import Response, get, post
 from litestar.response import Redirect
 
-from webhook import talk_queries
 from webhook.api.room import Room, TheRoom
 from webhook.pages import reading
 from webhook.pages.frame import Ask, page, visitor
 from webhook.pages.talks import TROUBLE, talks_of
 from webhook.queries import Page
-from webhook.talk_shapes import Discussions, NewDiscussion
+from webhook.talk import queries
+from webhook.talk.shapes import Discussions, NewDiscussion
 from webhook.talking import Unknown
 
 A_PAGE = 50
@@ -28,7 +28,7 @@ def show_talks(room: TheRoom, request: Ask) -> Response[str]:
 def list_page(room: Room, request: Ask, *, status: int = 200, problem: str = "", text: str = "") -> Response[str]:
     """The list, after a try that came to nothing with the reason and what was typed."""
     q, cursor = str(request.query_params.get("q", "")).strip()[:200], request.query_params.get("cursor")
-    body = talk_queries.listed(room.reader, Page(A_PAGE, cursor), task=None, agent=None, q=q or None)
+    body = queries.listed(room.reader, Page(A_PAGE, cursor), task=None, agent=None, q=q or None)
     found = msgspec.json.decode(body, type=Discussions)
     agents = reading.names(room.reader.conn)
     return page(

@@ -14,14 +14,16 @@ from litestar.response import Redirect
 from runner import git
 from runner.errors import UserError
 from runner.talk import files as kinds
-from webhook import talk_queries
+from runner.talk import paper
+from runner.talk.paper import Paper
 from webhook.api.discussions import task_of
 from webhook.api.room import Room, TheRoom, missing
 from webhook.pages import files, new, reading
 from webhook.pages.frame import Ask, page, visitor
 from webhook.pages.reading import Card
 from webhook.pages.text import LONGEST
-from webhook.talk_shapes import FullDiscussion, Message, NewDiscussion, NewMessage
+from webhook.talk import queries
+from webhook.talk.shapes import FullDiscussion, Message, NewDiscussion, NewMessage
 from webhook.talking import Talks, Unknown
 from webhook.writing import Conflict, Senseless
 
@@ -29,16 +31,22 @@ MOST_MESSAGES = 200
 MOST_TEXT = 300_000  # characters of what was said
 MOST_SHOWN = 300_000  # bytes of a file that is shown in its place
 ALL_SHOWN = 1_000_000  # bytes of all of them
+PATIENCE = 1.5  # seconds that a page waits for PDFs to be read
 TROUBLE = (Conflict, Senseless, kinds.Refused, UserError, msgspec.ValidationError)
 
 
 class Shown(NamedTuple):
-    """A file of a discussion as it is shown there: its name, kind and size; of a text `inside` is what it holds."""
+    """A file of a discussion as it is shown there: its name, kind, size and blob; of a text `inside` is what it holds.
+
+    `paper` is what there is of a PDF, None while it is being read.
+    """
 
     name: str
     media: str
     size: int
+    blob: str
     inside: Mapping[str, Any]
+    paper: Paper | None
 
 
 @get("/discussions/{id:str}")
@@ -60,7 +68,8 @@ async def talk_page(
     named = {name for message in messages for name in message.files}
     query = "SELECT name, media_type, size, blob FROM discussion_files WHERE discussion_id = ?"
     rows = [row for row in room.reader.conn.execute(query, (id,)) if row[0] in named]
-    shown = await to_thread(_files, room, rows)
+    papers = await room.papers.of([blob for _, media, _, blob in rows if media == paper.KIND], PATIENCE)
+    shown = await to_thread(_files, room, rows, papers)
     return await to_thread(  # Markdown that is made for it takes seconds, in which others are answered
         page, room, request, "talk.html", status, id=id, talk=talk, messages=messages, task=card, reply=reply,
         coming=reply is not None and not any(one.answers == reply.to for one in messages), ways=_ways(card),
@@ -81,7 +90,7 @@ def _newest(messages: list[Message]) -> list[Message]:
 
 
 def _talk(room: Room, id: str) -> FullDiscussion | None:
-    body = talk_queries.one(room.reader, id, None)
+    body = queries.one(room.reader, id, None)
     return msgspec.json.decode(body, type=FullDiscussion) if body else None
 
 
@@ -95,11 +104,11 @@ def talks_of(room: Room) -> Talks:
     return Talks(room.site, room.keeper, room.replies)
 
 
-def _files(room: Room, rows: list[tuple[str, str, int, str]]) -> dict[str, Shown]:
+def _files(room: Room, rows: list[tuple[str, str, int, str]], papers: Mapping[str, Paper]) -> dict[str, Shown]:
     """Files by name; what can be read of them in its place."""
     held = git.blobs(room.site.repo, _in_place(rows))
     return {
-        name: Shown(name, media, size, files.shown(name, held[blob]) if blob in held else {})
+        name: Shown(name, media, size, blob, files.shown(name, held[blob]) if blob in held else {}, papers.get(blob))
         for name, media, size, blob in rows
     }
 

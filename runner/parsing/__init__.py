@@ -1,0 +1,1 @@
+"""Strict YAML → plain values, and errors that say what to write instead."""

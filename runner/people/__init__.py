@@ -1,0 +1,1 @@
+"""What people say on a forge, as tasks and commands, and what they read there. Pure."""
