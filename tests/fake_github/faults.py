@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["lost", "cut", "refused", "limit", "limit-wordless", "secondary", "stale", "expired"]
 
@@ -27,3 +27,16 @@ class Fault:
             return False
         self.times -= 1
         return True
+
+
+def refusal(fault: Fault | None) -> tuple[int, Any, dict[str, str]] | None:
+    """Status, body and headers where nothing is done at all."""
+    if fault is None or fault.kind in ("lost", "cut", "stale"):
+        return None
+    if fault.kind == "refused":
+        return 502, {"message": "Server Error"}, {}
+    if fault.kind == "expired":
+        return 401, {"message": "Bad credentials", "documentation_url": "https://docs.github.com/rest"}, {}
+    status = 403 if fault.kind == "limit" else 429
+    said = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+    return status, {"message": said}, {} if fault.kind == "limit-wordless" else {"Retry-After": "2"}

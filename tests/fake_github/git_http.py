@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from fake_github.loopback import Reply
+
 BACKEND = (
     Path(subprocess.run(["git", "--exec-path"], capture_output=True, text=True).stdout.strip()) / "git-http-backend"
 )
@@ -55,3 +57,10 @@ def serve(
         "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
     }  # fmt: skip
     return subprocess.run([BACKEND], env=env | rules, input=body, capture_output=True).stdout
+
+
+def from_cgi(answer: bytes) -> Reply:
+    """A CGI answer as what goes back."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().splitlines() if ": " in line)
+    return Reply(int(headers.pop("Status", "200").split()[0]), headers, body)

@@ -7,13 +7,14 @@ from typing import Any
 
 import repositories
 
+from fake_github import issues, merging, pulls
 from fake_github.server import FakeGitHub
-from fake_github.state import Issue, Pull
+from fake_github.values import Issue, Pull
 from runner import credentials, wiring, worker
 from runner.forge.github import GitHub
 from runner.host import Host, site_at
-from runner.issues import AFTER, COMPLEXITY, PRIORITY, STAGES_FIELD, TRUE_IN_THE_END, WANTED
 from runner.observe import View, observe
+from runner.people.issues import AFTER, COMPLEXITY, PRIORITY, STAGES_FIELD, TRUE_IN_THE_END, WANTED
 from runner.state import TaskState
 from runner.worker import Step
 
@@ -109,29 +110,29 @@ class Office:
 
     def issue(self, title: str = "Say goodbye", body: str | None = None, by: str = "rita") -> Issue:
         with self.world.lock:
-            return self.world.open_issue(self.person(by), title, form() if body is None else body)
+            return issues.open_issue(self.world, self.person(by), title, form() if body is None else body)
 
     def label(self, number: int, by: str = "mona", name: str = LABEL) -> None:
         with self.world.lock:
-            self.world.label(self.person(by), number, name)
+            issues.label(self.world, self.person(by), number, name)
 
     def comment(self, number: int, text: str, by: str = "mona") -> int:
         with self.world.lock:
-            return self.world.comment(self.person(by), number, text).id
+            return issues.comment(self.world, self.person(by), number, text).id
 
     def review(
         self, number: int, state: str, body: str = "", by: str = "mona", lines: Sequence[dict[str, Any]] = ()
     ) -> int:
         with self.world.lock:
-            return self.world.review(self.person(by), number, state, body, list(lines)).id
+            return pulls.review(self.world, self.person(by), number, state, body, list(lines)).id
 
     def merge(self, number: int, method: str = "merge", by: str = "mona") -> None:
         with self.world.lock:
-            self.world.merge(self.person(by), number, method, None, None, None)
+            merging.merge(self.world, self.person(by), number, method, None, None, None)
 
     def close(self, number: int, by: str = "mona") -> None:
         with self.world.lock:
-            self.world.set_state(self.person(by), number, "closed")
+            issues.set_state(self.world, self.person(by), number, "closed")
 
     # --- what they see ---------------------------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 import base64
 from typing import Any, NamedTuple
 
-from fake_github.state import Refusal, World
+from fake_github.state import World
+from fake_github.values import Refusal
 
 
 class Moved(NamedTuple):

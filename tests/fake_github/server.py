@@ -1,27 +1,25 @@
 """The fake GitHub on loopback. Start reading at `FakeGitHub`."""
 
 import base64
-import hashlib
 import json
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl
 
-import jwt
-
-from fake_github import description, git_http
-from fake_github.faults import Fault
+from fake_github import answers, apps, description, git_http, graphql, loopback, pushes
+from fake_github.asked import Asked
+from fake_github.faults import Fault, refusal
+from fake_github.loopback import Reply
 from fake_github.reading import Moved
-from fake_github.routes import Asked, routes
+from fake_github.routes import routes
 from fake_github.shapes import Shapes
-from fake_github.state import Refusal, Token, World
-
-TOKEN_LIFE = 3600.0
+from fake_github.state import World
+from fake_github.values import Refusal, Token
 
 
 class Seen(NamedTuple):
@@ -33,15 +31,6 @@ class Seen(NamedTuple):
     body: Any
     status: int
     headers: dict[str, str]
-
-
-class Reply(NamedTuple):
-    """What goes back: status, headers, body; `cut`: the connection is closed instead."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    cut: bool = False
 
 
 class FakeGitHub:
@@ -69,7 +58,7 @@ class FakeGitHub:
         self._newest: dict[str, tuple[int, Any]] = {}
         git_http.install_hook(self.world.git_dir)
         self._routes = routes()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), loopback.handler(self._answer))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
@@ -105,6 +94,27 @@ class FakeGitHub:
         self.world.tokens[text] = Token(self.world.users[login], **more)
         return text
 
+    def install_app(self, public_key: str) -> int:
+        """Install an App with write access; returns its id."""
+        return apps.install(self.world, public_key)
+
+    def payload(self, given: dict[str, Any]) -> dict[str, Any]:
+        """A webhook's payload for an event of the world."""
+        return self.shapes.payload(given)
+
+    def _tell(self, event: str, given: dict[str, Any]) -> None:
+        if self.world.hook is not None:
+            self.world.hook.fire(event, self.payload(given))
+
+    def _answer(self, method: str, address: SplitResult, headers: dict[str, str], data: bytes) -> Reply:
+        """REST, GraphQL, Git, or a file that REST has sent the client to."""
+        path = address.path.removeprefix("/api/v3").replace("/api/graphql", "/graphql")
+        if path.startswith("/_store/"):
+            return self.stored(int(path.removeprefix("/_store/")), headers)
+        if f"/{self.world.name}.git/" in path:
+            return self.git(method, path, address.query, headers, data)
+        return self.rest(method, path, dict(parse_qsl(address.query)), headers, data)
+
     # --- REST ------------------------------------------------------------------------------------------------------
 
     def rest(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], data: bytes) -> Reply:
@@ -112,7 +122,7 @@ class FakeGitHub:
         body = json.loads(data) if data else None
         number = self._begin(method, path)
         fault = next((each for each in self.faults if each.hits(method, path)), None)
-        refused = self._refused(fault)
+        refused = refusal(fault)
         if refused is not None:
             status, answer, extra = refused
         else:
@@ -124,10 +134,13 @@ class FakeGitHub:
         if number is not None:
             self.on_request(number, "after", method, path)
         if fault is not None and fault.kind == "lost":
-            return self._reply(502, {"message": "Server Error"}, {})
+            return answers.reply(502, {"message": "Server Error"}, answers.limits(self.limit))
         if fault is not None and fault.kind == "cut":
             return Reply(0, {}, b"", cut=True)
-        return self._paged(path, query, headers, status, answer, extra)
+        asked = f"{self.api}{path}"
+        made = answers.paged(asked, query, headers, status, answer, extra | answers.limits(self.limit))
+        self.limit -= made.status != 304
+        return made
 
     def _begin(self, method: str, path: str) -> int | None:
         if method == "GET" or path == "/graphql":
@@ -137,17 +150,6 @@ class FakeGitHub:
             number = self.writes
         self.on_request(number, "before", method, path)
         return number
-
-    def _refused(self, fault: Fault | None) -> tuple[int, Any, dict[str, str]] | None:
-        if fault is None or fault.kind in ("lost", "cut", "stale"):
-            return None
-        if fault.kind == "refused":
-            return 502, {"message": "Server Error"}, {}
-        if fault.kind == "expired":
-            return 401, {"message": "Bad credentials", "documentation_url": "https://docs.github.com/rest"}, {}
-        status = 403 if fault.kind == "limit" else 429
-        said = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-        return status, {"message": said}, {} if fault.kind == "limit-wordless" else {"Retry-After": "2"}
 
     def _performed(
         self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any
@@ -175,19 +177,17 @@ class FakeGitHub:
         if "x-github-api-version" not in headers:
             self.complaints.append(f"{method} {path}: no API version")
         if path == "/graphql":
-            return 200, self._graphql(body)
+            return 200, graphql.answer(self.world, body)
         found = description.operation(method, path)
         self.complaints += description.faults_of_request(method, path, query, body)
         if found is None:
             raise Refusal(404, "Not Found")
         bearer = headers.get("authorization", "").partition(" ")[2]
-        if bearer.count(".") == 2 and not bearer.startswith("ghs_"):
-            return self._as_app(found.name, found.fields, bearer, body)
+        if apps.is_apps(bearer):
+            return apps.answer(self.world, self.minted, found.name, found.fields, bearer, body)
         token = self._token(bearer)
-        if "{owner}" in found.name and (found.fields["owner"], found.fields["repo"]) != (
-            self.world.owner,
-            self.world.name,
-        ):
+        here = (self.world.owner, self.world.name)
+        if "{owner}" in found.name and (found.fields["owner"], found.fields["repo"]) != here:
             raise Refusal(404, "Not Found")
         if method != "GET" and not token.user.may("read"):
             raise Refusal(403, "Resource not accessible by personal access token")
@@ -198,89 +198,6 @@ class FakeGitHub:
         if found is None or (found.expires is not None and found.expires < time.time()):
             raise Refusal(401, "Bad credentials")
         return found
-
-    def _graphql(self, body: Any) -> Any:
-        """What REST cannot answer: when a text was last edited; and what it cannot do: resolve a thread."""
-        given = body["variables"]
-        if "resolveReviewThread" in body["query"]:
-            return self._resolved(int(given["thread"].removeprefix("T_")))
-        if "reviewThreads" in body["query"]:
-            pull = {"reviewThreads": {"nodes": self._threads(given["number"])}}
-            return {"data": {"repository": {"pullRequest": pull}}}
-        issue = self.world.issue(given["number"])
-        return {
-            "data": {"repository": {"issue": {"lastEditedAt": issue.edited, "title": issue.title, "body": issue.body}}}
-        }
-
-    def _threads(self, number: int) -> list[dict[str, Any]]:
-        first = [c for c in self.world.comments.values() if c.path and c.number == number and c.reply_to is None]
-        return [
-            {"id": f"T_{c.id}", "isResolved": c.resolved, "comments": {"nodes": [{"databaseId": c.id}]}} for c in first
-        ]
-
-    def _resolved(self, first: int) -> Any:
-        if not self.world.resolvable:
-            return {"data": {"resolveReviewThread": None}, "errors": [{"type": "FORBIDDEN", "message": "Resource not"}]}
-        self.world.comments[first].resolved = True
-        return {"data": {"resolveReviewThread": {"thread": {"isResolved": True}}}}
-
-    # --- the App ---------------------------------------------------------------------------------------------------
-
-    def install_app(self, public_key: str) -> int:
-        """Install an App with write access; returns its id."""
-        self.world.app = {"id": 4242, "slug": "pullwright-test", "key": public_key}
-        self.world.user("pullwright-test[bot]", "write", id=90001, type="Bot")
-        return 4242
-
-    def _as_app(self, name: str, fields: dict[str, str], token: str, body: Any) -> tuple[int, Any]:
-        app = self.world.app
-        if app is None:
-            raise Refusal(401, "A JSON web token could not be decoded")
-        try:
-            claims = jwt.decode(token, app["key"], algorithms=["RS256"])
-        except jwt.PyJWTError as error:
-            raise Refusal(401, "A JSON web token could not be decoded") from error
-        if str(claims["iss"]) != str(app["id"]) or claims["exp"] - claims["iat"] > 660:
-            raise Refusal(401, "'Issuer' claim is wrong or 'Expiration time' is too far in the future")
-        if name == "GET /app":
-            return 200, {"id": app["id"], "slug": app["slug"], "name": app["slug"], "permissions": {}, "events": []}
-        if name == "GET /repos/{owner}/{repo}/installation":
-            return 200, {"id": 31, "app_id": app["id"], "app_slug": app["slug"], "permissions": {}, "events": []}
-        if name != "POST /app/installations/{installation_id}/access_tokens" or fields["installation_id"] != "31":
-            raise Refusal(404, "Not Found")
-        self.minted.append(body)
-        text = f"ghs_{app['id']}_{uuid.uuid4().hex}.{uuid.uuid4().hex}.{uuid.uuid4().hex}"
-        user = self.world.users[f"{app['slug']}[bot]"]
-        actions = "actions" in body.get("permissions", {})
-        self.world.tokens[text] = Token(user, app=True, actions=actions, expires=time.time() + TOKEN_LIFE)
-        until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + TOKEN_LIFE))
-        return 201, {"token": text, "expires_at": until, "permissions": body.get("permissions", {})}
-
-    # --- answers ---------------------------------------------------------------------------------------------------
-
-    def _paged(
-        self, path: str, query: dict[str, str], headers: dict[str, str], status: int, answer: Any, extra: dict[str, str]
-    ) -> Reply:
-        if isinstance(answer, list) and status == 200:
-            size, page = int(query.get("per_page", "30")), int(query.get("page", "1"))
-            if len(answer) > page * size:
-                following = urlencode(query | {"page": str(page + 1)})
-                extra = extra | {"Link": f'<{self.api}{path}?{following}>; rel="next"'}
-            answer = answer[(page - 1) * size : page * size]
-        tag = f'W/"{hashlib.sha256(json.dumps(answer, sort_keys=True).encode()).hexdigest()}"'
-        if status == 200 and headers.get("if-none-match") == tag:
-            return Reply(304, {"ETag": tag} | self._limits(), b"")
-        self.limit -= 1
-        return self._reply(status, answer, extra | ({"ETag": tag} if status == 200 else {}))
-
-    def _reply(self, status: int, answer: Any, extra: dict[str, str]) -> Reply:
-        kinds = {"Content-Type": "application/json; charset=utf-8"}
-        return Reply(status, kinds | self._limits() | extra, b"" if status == 204 else json.dumps(answer).encode())
-
-    def _limits(self) -> dict[str, str]:
-        reset = str(int(time.time()) + 3600)
-        return {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": str(self.limit), "X-RateLimit-Reset": reset,
-                "X-RateLimit-Used": str(5000 - self.limit), "X-RateLimit-Resource": "core"}  # fmt: skip
 
     def stored(self, job: int, headers: dict[str, str]) -> Reply:
         """The log of a job, where GitHub keeps them; a token that is sent there has left GitHub."""
@@ -311,82 +228,9 @@ class FakeGitHub:
         answer = git_http.serve(self.folder, method, path, query, headers, body, rules)
         if push:
             with self.world.lock:
-                self.world.after_push(token.user if token else None, before)
+                pushes.after_push(self.world, token.user if token else None, before)
         if number is not None:
             self.on_request(number, "after", "POST", path)
         if fault is not None:
             return Reply(0, {}, b"", cut=True)
-        return _from_cgi(answer)
-
-    # --- webhooks --------------------------------------------------------------------------------------------------
-
-    def payload(self, given: dict[str, Any]) -> dict[str, Any]:
-        """A webhook's payload for an event of the world."""
-        shapes = self.shapes
-        shown: dict[str, Any] = {"repository": shapes.repository(), "sender": shapes.user(given.get("sender"))}
-        for key in ("issue", "comment", "review"):
-            if key in given:
-                shown[key] = getattr(shapes, key)(given[key])
-        if "pull" in given:
-            shown["pull_request"] = shapes.pull(given["pull"], whole=False) | {"merged": given["pull"].merged}
-        return shown | {key: given[key] for key in ("label", "action") if key in given} | given.get("plain", {})
-
-    def _tell(self, event: str, given: dict[str, Any]) -> None:
-        if self.world.hook is not None:
-            self.world.hook.fire(event, self.payload(given))
-
-
-def _from_cgi(answer: bytes) -> Reply:
-    head, _, body = answer.partition(b"\r\n\r\n")
-    headers = dict(line.split(": ", 1) for line in head.decode().splitlines() if ": " in line)
-    return Reply(int(headers.pop("Status", "200").split()[0]), headers, body)
-
-
-def _handler(fake: FakeGitHub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def _serve(self) -> None:
-            headers = {key.lower(): value for key, value in self.headers.items()}
-            data = self._body(headers)
-            address = urlsplit(self.path)
-            path = address.path.removeprefix("/api/v3").replace("/api/graphql", "/graphql")
-            if path.startswith("/_store/"):
-                reply = fake.stored(int(path.removeprefix("/_store/")), headers)
-            elif f"/{fake.world.name}.git/" in path:
-                reply = fake.git(self.command, path, address.query, headers, data)
-            else:
-                reply = fake.rest(self.command, path, dict(parse_qsl(address.query)), headers, data)
-            if reply.cut:
-                self.close_connection = True
-                return
-            try:
-                self._send(reply)
-            except OSError:
-                self.close_connection = True  # the client was killed, which is what some tests are about
-
-        def _body(self, headers: dict[str, str]) -> bytes:
-            if headers.get("transfer-encoding") != "chunked":
-                return self.rfile.read(int(headers.get("content-length") or 0))
-            data = b""
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                data += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-            return data
-
-        def _send(self, reply: Reply) -> None:
-            self.send_response_only(reply.status)
-            for key, value in reply.headers.items():
-                self.send_header(key, value)
-            self.send_header("Content-Length", str(len(reply.body)))
-            self.end_headers()
-            self.wfile.write(reply.body)
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
-
-        def log_message(self, *_: object) -> None:
-            """Tests read `seen`, not a log."""
-
-    return Handler
+        return git_http.from_cgi(answer)

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from fake_github.state import Comment, Issue, Pull, Review, User, World
+from fake_github import pulls
+from fake_github.state import World
+from fake_github.values import Comment, Issue, Pull, Review, User
 
 
 class Shapes:
@@ -103,7 +105,7 @@ class Shapes:
 
     def pull(self, pull: Pull, *, whole: bool) -> dict[str, Any]:
         world, issue = self.world, self.world.issues[pull.number]
-        head, base = world.head_of(pull), world.tip(pull.base) or ""
+        head, base = pulls.head_of(world, pull), world.tip(pull.base) or ""
         here = self.repository()
         there = here | {"id": 78, "full_name": "stranger/shop", "fork": True} if pull.fork else here
         whose, owner = here["owner"], "stranger" if pull.fork else world.owner
@@ -120,7 +122,7 @@ class Shapes:
             "auto_merge": None, "author_association": "NONE",
         }  # fmt: skip
         if whole:
-            known = world.mergeable(pull) if issue.state == "open" else None
+            known = pulls.mergeable(world, pull) if issue.state == "open" else None
             word = {None: "unknown", True: "clean", False: "dirty"}[known]
             shown |= {
                 "merged": pull.merged,
@@ -129,3 +131,13 @@ class Shapes:
                 "mergeable_state": word,
             }
         return shown
+
+    def payload(self, given: dict[str, Any]) -> dict[str, Any]:
+        """A webhook's payload for an event of the world."""
+        shown: dict[str, Any] = {"repository": self.repository(), "sender": self.user(given.get("sender"))}
+        for key in ("issue", "comment", "review"):
+            if key in given:
+                shown[key] = getattr(self, key)(given[key])
+        if "pull" in given:
+            shown["pull_request"] = self.pull(given["pull"], whole=False) | {"merged": given["pull"].merged}
+        return shown | {key: given[key] for key in ("label", "action") if key in given} | given.get("plain", {})
