@@ -67,10 +67,16 @@ async function refresh() {
       }
     }
     if (kinds.has("log")) await follow();
+    later();
   } finally {
     fetching = false;
     if (waiting.size) timer = setTimeout(refresh, 400);
   }
+}
+
+// What is still being made ready on the server is asked for again.
+function later() {
+  if (document.querySelector("[data-again]")) setTimeout(() => concern("talk"), 1500);
 }
 
 async function follow() {
@@ -241,3 +247,4 @@ document.querySelector(".live")?.addEventListener("toggle", toEnd, true);
 const problem = document.getElementById("problem");
 if (problem) problem.focus();
 if (document.querySelector("[data-live]")) listen();
+later();
