@@ -208,14 +208,14 @@ def test_what_a_task_has_used_grows_with_the_live_lines_of_its_own_attempt(repos
 
 
 def test_a_task_at_work_shows_its_command_its_exit_and_its_workspace(tmp_path: Path, person: Path) -> None:
-    here = slow(tmp_path, "touch made; touch ~/begun; sleep 30")
+    here = slow(tmp_path, "touch made; touch ~/begun; sleep 300")
     with run(here) as (process, watched):
-        assert watched.sees("sleep 30")
+        assert watched.sees("sleep 300")
         site = site_at(here)
         facts = Facts(site, observe(site))
         (row,) = facts.rows()
         assert (row.mark, row.stage, row.step, row.exit) == ("work", "build", 2, None)
-        assert row.now.startswith("bash touch made; touch ~/begun; sleep 30")
+        assert row.now.startswith("bash touch made; touch ~/begun; sleep 300")
         assert row.doing.startswith("running")
         assert "+first" in facts.diff("greet")
         assert facts.diff("greet")[0] == "agents/greet/build, as it is in the workspace"
@@ -255,7 +255,7 @@ class Watched(NamedTuple):
     def press(self, text: str) -> None:
         os.write(self.fd, text.encode())
 
-    def sees(self, text: str, seconds: float = 15.0) -> bool:
+    def sees(self, text: str, seconds: float = 60.0) -> bool:
         """Whether `text` is drawn from now on."""
         self.heard.clear()
         return soon(lambda: text.encode() in self.read(), seconds)
@@ -272,7 +272,7 @@ class Watched(NamedTuple):
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
 
-def soon(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
+def soon(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -335,14 +335,16 @@ def lines_of(here: Path) -> list[LiveStep]:
 
 
 def test_q_stops_after_the_step_and_gives_the_terminal_back(tmp_path: Path, person: Path) -> None:
-    here = slow(tmp_path, "sleep 6")
+    here = slow(tmp_path, "until rm go 2>/dev/null; do sleep 0.05; done")
     with run(here) as (process, watched):
-        assert watched.sees("sleep ")
+        assert watched.sees("until rm go")
         watched.resize(160, 30)
         assert watched.sees("  now")
         watched.press("?")
         assert watched.sees("pause the selected task")
         watched.press("\x1bdq")
+        assert watched.sees("stopping after this step")
+        (here / ".git/pullwright/workspaces/scripted/tasks/greet/src/go").touch()
         text = ended(process, watched)
         assert process.returncode == 0
         assert "\x1b[?1049l" in text
@@ -361,7 +363,7 @@ def test_a_question_is_answered_with_keys_and_the_work_goes_on(tmp_path: Path, p
         assert watched.sees("Which greeting?")
         assert soon(lambda: "pullwright answer greet" in watched.read().decode("utf-8", "replace"))
         watched.press("aThe usual one.\r")
-        assert soon(lambda: "main" in git(here, "log", "--format=%D", "--grep=^Merge design", "main"), 40)
+        assert soon(lambda: "main" in git(here, "log", "--format=%D", "--grep=^Merge design", "main"))
         watched.press("q")
         ended(process, watched)
         assert process.returncode == 0
