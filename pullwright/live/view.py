@@ -43,7 +43,7 @@ class LiveView:
         self.facts = Facts(site, view, only)
         self.started = time.monotonic()
         self.lock = threading.RLock()
-        self.over, self.leaving = threading.Event(), threading.Event()
+        self.over, self.leaving, self.stirred = threading.Event(), threading.Event(), threading.Event()
         self.jobs: queue.Queue[Deed | None] = queue.Queue()
         self.events: deque[tuple[str, str]] = deque(maxlen=KEPT)
         self.mood = Mood()
@@ -93,8 +93,9 @@ class LiveView:
             self._go_on()
 
     def pause(self, seconds: float) -> None:
-        """Wait. Raises `Left` as soon as the person wants to stop."""
-        self.leaving.wait(seconds)
+        """Wait, at most until a key has said something to a task. Raises `Left` once the person wants to stop."""
+        self.stirred.wait(seconds)
+        self.stirred.clear()
         self._go_on()
 
     def _go_on(self) -> None:
@@ -131,7 +132,11 @@ class LiveView:
             deed()
         except Exception as error:  # told by the main thread: a thread's own words would be drawn over
             self.fault = error
-            self.leaving.set()
+            self._leave()
+
+    def _leave(self) -> None:
+        self.leaving.set()
+        self.stirred.set()
 
     def _draw(self) -> None:
         frame = 0
@@ -169,7 +174,7 @@ class LiveView:
             self.mood, deed = press(self.mood, key, self.rows, room, bottom)
         match deed:
             case Deed("leave"):
-                self.leaving.set()
+                self._leave()
             case Deed("stop"):
                 stop_at_once()
             case Deed("tell", task, text):
@@ -215,3 +220,4 @@ class LiveView:
             return
         words = {"text": deed.text} if deed.text else {}
         self.message = people.say(self.site.folder, deed.task, deed.verb, **words)
+        self.stirred.set()
