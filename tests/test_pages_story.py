@@ -8,12 +8,14 @@ import subprocess
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 from answer_parts import NATIVE, agent
 from browser import faults, visiting
 from page_parts import form
 from playwright.sync_api import Browser, expect
+from reportlab.pdfgen.canvas import Canvas
 from repositories import AUTO, COMMAND, add_task, bare_hub, git, project, settings
 from service.running import serving, until
 from story_parts import Storyteller
@@ -44,6 +46,15 @@ def png(side: int = 24) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
     )
+
+
+def pdf(text: str) -> bytes:
+    """A PDF of one page."""
+    into = BytesIO()
+    canvas = Canvas(into, pagesize=(300, 200))
+    canvas.drawString(30, 150, text)
+    canvas.save()
+    return into.getvalue()
 
 
 def test_a_person_watches_talks_answers_pauses_and_approves_on_the_pages(
@@ -121,6 +132,7 @@ def test_a_person_watches_talks_answers_pauses_and_approves_on_the_pages(
             page.get_by_label("Files").set_input_files(
                 [
                     {"name": "look.png", "mimeType": "image/png", "buffer": png()},
+                    {"name": "plan.pdf", "mimeType": "application/pdf", "buffer": pdf("How it may look")},
                     {"name": "reads.csv", "mimeType": "text/csv", "buffer": b"day,reads\nMonday,12\nTuesday,7\n"},
                 ]
             )
@@ -129,6 +141,9 @@ def test_a_person_watches_talks_answers_pauses_and_approves_on_the_pages(
             expect(picture).to_be_visible()
             expect(picture).to_have_js_property("naturalWidth", 24)
             expect(page.get_by_role("cell", name="Tuesday")).to_be_visible()
+            sheet = page.get_by_role("img", name="Page 1 of 1")
+            sheet.scroll_into_view_if_needed()
+            expect(sheet).to_have_js_property("naturalWidth", 1000)
             expect(page.locator(".message.agent")).to_have_count(3)
             visit.picture("5-files")
             assert faults(page) == []

@@ -1,9 +1,8 @@
-"""PDFs that people send: their pages are seen and their words are read, and nothing of them is opened but in the sandbox."""
+"""PDFs that people send: their pages are seen and their words are read, and they are opened in the sandbox alone."""
 
 import base64
 import json
 import zlib
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ import pytest
 from answer_parts import AT, MODELS, agent, answered, ask, calls, desk_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from page_parts import form
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 from repositories import add_task, bare_hub, project
 from repositories import settings as agents_yaml
-from service.running import serving, until
+from service.running import Service, serving, until
 from wire import ScriptedOllama
 from wire.ollama import says
 
@@ -224,19 +222,19 @@ def test_beside_a_pdf_in_a_workspace_lie_its_words(tmp_path: Path, person: Path)
 
 
 @pytest.fixture
-def talk(tmp_path: Path, person: Path) -> Callable[[], Any]:
+def place(tmp_path: Path, person: Path) -> Path:
+    """A repository with a task."""
     here = project(tmp_path / "clone", agents=agents_yaml())
     add_task(here)
     bare_hub(here, tmp_path / "hub.git")
-    return lambda: serving(here)
+    return here
 
 
-def test_the_page_of_a_discussion_shows_the_pages_of_a_pdf(talk: Callable[[], Any]) -> None:
-    with talk() as service:
+def test_the_page_of_a_discussion_shows_the_pages_of_a_pdf(place: Path) -> None:
+    with serving(place) as service:
         service.client.post("/api/discussions", json={"task": "greet"})
         service.client.post("/api/discussions/greet/files?name=plan.pdf", content=pdf("Hello", "Goodbye"))
         service.client.post("/api/discussions/greet/files?name=notes.txt", content=b"text")
-        form(service, "/discussions/greet/messages", text="Look", **{"as": "talk"})
         body = {"text": "Here it is", "files": ["plan.pdf"]}
         assert service.client.post("/api/discussions/greet/messages", json=body).status_code == 202
         picture = service.client.get("/api/discussions/greet/files/plan.pdf/pages/2")
@@ -250,17 +248,17 @@ def test_the_page_of_a_discussion_shows_the_pages_of_a_pdf(talk: Callable[[], An
         assert service.faults() == []
 
 
-def page(service: Any) -> str:
-    return str(service.client.get("/discussions/greet", headers={"accept": "text/html"}).text)
+def page(service: Service) -> str:
+    return service.client.get("/discussions/greet", headers={"accept": "text/html"}).text
 
 
-def test_without_a_sandbox_the_link_stays_and_says_so(talk: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_sandbox_the_link_stays_and_says_so(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULLWRIGHT_SANDBOX", "none")
-    with talk() as service:
+    with serving(place) as service:
         service.client.post("/api/discussions", json={"task": "greet"})
         service.client.post("/api/discussions/greet/files?name=plan.pdf", content=pdf("Hello"))
         service.client.post("/api/discussions/greet/messages", json={"text": "Look", "files": ["plan.pdf"]})
         until(lambda: "it cannot be read safely here: PULLWRIGHT_SANDBOX is" in page(service), "it is not said", 60)
         assert 'href="/api/discussions/greet/files/plan.pdf"' in page(service)
         assert service.client.get("/api/discussions/greet/files/plan.pdf").content == pdf("Hello")
-    assert papers.kept(site_at(talk.__closure__[0].cell_contents).state, papers.blob_of(pdf("Hello"))) is None  # type: ignore[index, attr-defined]
+    assert papers.kept(site_at(place).state, papers.blob_of(pdf("Hello"))) is None
