@@ -89,8 +89,10 @@ def test_a_hub_that_refuses_is_no_loss_but_the_persons_to_mend(ring: Ring) -> No
 
 
 def test_a_hub_that_refuses_now_and_then_is_asked_again(ring: Ring) -> None:
-    faulty(ring.hub)
-    chances(ring.hub, refuse=40, lose=0)
+    hook = ring.hub / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho >> asked; [ $(wc -l < asked) -gt 3 ]\n")
+    hook.chmod(0o755)
     made = unique(ring, "claim")
     assert claims.create(ring.repo, ring.url, DESIGN, made) == Won(made)
 
