@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -140,7 +140,8 @@ def _fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     """Our fault: the log has the trace, the answer does not."""
     import traceback
 
-    to_stderr("fault", path=request.url.path, trace="".join(traceback.format_exception(error)))
+    front: Front = request.app.state.front
+    front.log("fault", path=request.url.path, trace="".join(traceback.format_exception(error)))
     return _problem(500, "this is our fault; the service's log says more")
 
 
@@ -153,5 +154,6 @@ def _now() -> str:
 
 
 def to_stderr(what: str, **more: Any) -> None:
-    """One structured line of the log."""
-    sys.stderr.write(msgspec.json.encode({"at": _now(), "what": what, **more}).decode() + "\n")
+    """One structured line of the log. That nobody reads it any more, or the disk is full, ends no service."""
+    with suppress(OSError):
+        sys.stderr.write(msgspec.json.encode({"at": _now(), "what": what, **more}).decode() + "\n")

@@ -7,6 +7,7 @@ is to read what it shows again. Steps are for watching: they are not kept, so th
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,26 +79,28 @@ class Live:
 
     def __init__(self, state: Path) -> None:
         self.folder = state / "live"
-        self.at = {path: path.stat().st_size for path in self._files()}
+        self.at: dict[Path, int] = {}
+        for path in self._files():
+            with suppress(OSError):
+                self.at[path] = path.stat().st_size
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.jsonl"))
 
     def new(self) -> list[str]:
         """The whole lines that have come since the last call."""
-        found: list[str] = []
-        for path in self._files():
-            try:
+        files, found = self._files(), list[str]()
+        self.at = {path: self.at[path] for path in files if path in self.at}  # one that is made anew is read from 0
+        for path in files:
+            with suppress(OSError):  # cleaned away just now
                 found += self._of(path)
-            except FileNotFoundError:
-                self.at.pop(path, None)  # cleaned away
         return found
 
     def _of(self, path: Path) -> list[str]:
         start, size = self.at.get(path, 0), path.stat().st_size
-        if size <= start:
-            self.at[path] = min(start, size)
+        if size == start:
             return []
+        start = start if start < size else 0  # shorter than it was: another file by now
         with path.open("rb") as file:
             file.seek(start)
             data = file.read(1 << 20)

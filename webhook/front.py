@@ -106,7 +106,8 @@ class Front:
             answer = await self._made(scope, receive, send)
             if answer is None:
                 return
-            self._answers[key] = answer
+            if version == self._version:  # else somebody else has seen a newer one meanwhile
+                self._answers[key] = answer
             if len(self._answers) > KEPT:
                 self._answers.popitem(last=False)
         await self._send(answer, headers.get("if-none-match", ""), send)

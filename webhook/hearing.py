@@ -50,6 +50,7 @@ class Ear:
         self._hosting: Hosting | None = None
         self._asked: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="ear", daemon=True)
+        self._ended = threading.Event()
         self._owing: dict[str, frozenset[str]] = {}
         self._said = self._refused = ""
         self._unsettled = False
@@ -64,6 +65,7 @@ class Ear:
 
     def end(self) -> None:
         """Have the thread end once it has done what it is at."""
+        self._ended.set()
         self.wakes.put(None)
 
     def join(self) -> None:
@@ -100,18 +102,13 @@ class Ear:
 
     def _wait(self, patience: float) -> frozenset[str] | None:
         """Until something is named or it is time; what comes shortly after belongs to it. None: to end."""
-        found: set[str] = set()
-        end = time.monotonic() + patience
-        while (left := end - time.monotonic()) > 0:
-            try:
-                tasks = self.wakes.get(timeout=left)
-            except queue.Empty:
-                break
-            if tasks is None:
-                return None
-            found |= tasks
-            end = min(end, time.monotonic() + self.options.debounce)
-        return frozenset(found)
+        try:
+            heard = [self.wakes.get(timeout=patience)]
+        except queue.Empty:
+            return frozenset()
+        self._ended.wait(self.options.debounce)
+        heard += [self.wakes.get() for _ in range(self.wakes.qsize())]
+        return None if None in heard else frozenset().union(*(tasks for tasks in heard if tasks))
 
     def _look(self, tasks: frozenset[str], *, everything: bool) -> None:
         """One look: deliveries that wait, the tasks that they name, or all of them."""

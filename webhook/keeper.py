@@ -10,19 +10,18 @@ import sqlite3
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
-from runner import live
 from runner.errors import UserError
 from runner.observe import fetch_refs
 from runner.progress import Refs
 from webhook import store
+from webhook.beginnings import Beginnings
 from webhook.dispatch import Dispatcher, Workflow
 from webhook.events import Notice
-from webhook.feed import Live
 from webhook.index import Index
 from webhook.jobs import Work, slots
 from webhook.options import Options
@@ -63,8 +62,8 @@ class Keeper:
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self._ended = threading.Event()
         self._asked: queue.SimpleQueue[Question] = queue.SimpleQueue()
-        self._live = Live(options.site.state)
-        self._silent: set[str] = set()  # tasks whose runner was started and has done nothing yet
+        self._urgent = threading.Event()  # somebody waits for an answer
+        self._beginnings = Beginnings(options.site.state)
 
     def start(self) -> None:
         """Begin to look."""
@@ -73,6 +72,7 @@ class Keeper:
     def close(self) -> None:
         """End the thread, and the runners with it."""
         self._ended.set()
+        self._urgent.set()
         self._wakes.put(None)
         if self._thread.ident is not None:
             self._thread.join()
@@ -96,6 +96,7 @@ class Keeper:
             raise _ENDS
         asked = Question(question, Future())
         self._asked.put(asked)
+        self._urgent.set()
         self.look_at(tasks)
         try:
             answer: Answer = asked.answer.result(PATIENCE)
@@ -109,56 +110,48 @@ class Keeper:
             store.hold(self.index.conn, {})  # what the service before this one had given up, this one tries
         try:
             sweep = 0.0
-            tasks: frozenset[str] = frozenset()
+            owed: frozenset[str] = frozenset()
             while not self._ended.is_set():
                 due = time.monotonic() >= sweep
-                self._look(tasks, sweep=due)
-                if due:  # with jitter, so that the services of many repositories do not ask at the same moment
-                    sweep = time.monotonic() + self.options.sweep * random.uniform(0.9, 1.1)
-                tasks = frozenset().union(*self._wait())
+                if self._look(owed, sweep=due):
+                    owed = frozenset()
+                    if due:  # with jitter, so that the services of many repositories do not ask at the same moment
+                        sweep = time.monotonic() + self.options.sweep * random.uniform(0.9, 1.1)
+                owed |= self._wait()
         finally:
             self.dispatcher.stop()
             self.index.close()
 
-    def _wait(self) -> Iterator[frozenset[str]]:
-        """Until something happens or it is time to look anyway; what comes shortly after is heard with it."""
-        patience = min(self.options.poll, 0.5) if self.dispatcher.running else self.options.poll
+    def _wait(self) -> frozenset[str]:
+        """Until something happens or it is time to look anyway; returns the tasks of which was heard.
+
+        What comes shortly after is heard with it, unless somebody waits for an answer.
+        """
         end = time.monotonic() + self.options.poll
         while not self._ended.is_set():
+            patience = 0.5 if self.dispatcher.running else self.options.poll
             try:
-                first = self._wakes.get(timeout=patience)
+                heard = [self._wakes.get(timeout=max(0.0, min(patience, end - time.monotonic())))]
             except queue.Empty:
-                if any(running.process.poll() is not None for running in self.dispatcher.running.values()):
-                    return
-                if self._begun():
-                    return
-                if time.monotonic() >= end:
-                    return
+                if self._has_stirred() or time.monotonic() >= end:
+                    break
                 continue
-            yield self._tasks(first)
-            break
-        quiet = time.monotonic() + self.options.debounce
-        while (left := quiet - time.monotonic()) > 0:
-            try:
-                yield self._tasks(self._wakes.get(timeout=left))
-            except queue.Empty:
-                return
+            self._urgent.wait(self.options.debounce)
+            heard += [self._wakes.get() for _ in range(self._wakes.qsize())]
+            return frozenset().union(*map(_tasks, heard))
+        return frozenset()
 
-    def _begun(self) -> bool:
-        """Whether an agent of this host has begun something since the last call: its claim is on the hub by then."""
-        steps = live.read("".join(f"{line}\n" for line in self._live.new()).encode())
-        begun = {step.task for step in steps if step.kind == "start" or step.task in self._silent}
-        self._silent -= begun
-        return bool(begun)
+    def _has_stirred(self) -> bool:
+        """Whether a runner has ended, or an agent of this host has begun something."""
+        return self._beginnings.any() or any(
+            running.process.poll() is not None for running in self.dispatcher.running.values()
+        )
 
-    def _tasks(self, wake: Notice | frozenset[str] | None) -> frozenset[str]:
-        tasks = wake.tasks if isinstance(wake, Notice) else wake or frozenset()
-        return frozenset(task for task in tasks if not task.startswith("#"))
-
-    def _look(self, tasks: frozenset[str], *, sweep: bool) -> None:
-        """One look: the hub's refs, the index, deliveries, runners. What goes wrong is told, and tried again."""
+    def _look(self, tasks: frozenset[str], *, sweep: bool) -> bool:
+        """One look: the hub's refs, the index, runners. What goes wrong is told, and False returned: try it again."""
         index = self.index
         assert index is not None
+        self._urgent.clear()
         asked = [self._asked.get() for _ in range(self._asked.qsize())]
         try:
             refs = fetch_refs(self.options.site)
@@ -182,6 +175,8 @@ class Keeper:
             for question in asked:
                 if not question.answer.done():
                     question.answer.set_exception(error)
+            return False
+        return True
 
     def _failed(self, what: str, trace: str = "") -> None:
         self.health = self.health._replace(fault=what)
@@ -193,10 +188,10 @@ class Keeper:
         jobs = self.work.jobs(index, refs, set(self.dispatcher.running), self.dispatcher.may)
         for job in self.dispatcher.wanted(jobs, slots(index.settings())):
             self.log("runner started", task=job.task, stage=job.stage)
-            if self._begun():  # what is written by now is of runs before this one
+            if self._beginnings.any():  # what is written by now is of runs before this one
                 self.look_at()
             self.dispatcher.start(job)
-            self._silent.add(job.task)
+            self._beginnings.rests(job.task)
         if set(self.dispatcher.held()) != set(store.held(index.conn)):
             store.hold(index.conn, self.dispatcher.held())
 
@@ -213,6 +208,12 @@ class Keeper:
 
 
 _ENDS = UserError("the service ends", "ask the next one")
+
+
+def _tasks(wake: Notice | frozenset[str] | None) -> frozenset[str]:
+    """The tasks of which a wake tells; `#12` is for those who know the forge."""
+    tasks = wake.tasks if isinstance(wake, Notice) else wake or frozenset()
+    return frozenset(task for task in tasks if not task.startswith("#"))
 
 
 def _answer(asked: list[Question], index: Index, refs: Refs) -> None:
