@@ -112,7 +112,7 @@ def run(folder: Path, *command: str, path: Path | None = None) -> Ended:
     if path is not None:
         env["PATH"] = f"{path}{os.pathsep}{env['PATH']}"
     done = subprocess.run(
-        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
+        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
         start_new_session=True,
     )  # fmt: skip
     return Ended(done.returncode, done.stdout)

@@ -1,5 +1,6 @@
 """A real mail server on loopback: STARTTLS, authentication, and what went in."""
 
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,8 +41,17 @@ class Mailbox:
         self.letters.append(letter)
 
 
+class _Listening(Controller):
+    """On a port that the system gives, so that nobody else can have it meanwhile."""
+
+    def _create_server(self) -> Any:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        return self.loop.create_server(self._factory_invoker, sock=listener)
+
+
 @contextmanager
-def mail_server(folder: Path, port: int = 0) -> Iterator[tuple[Mailbox, Server]]:
+def mail_server(folder: Path) -> Iterator[tuple[Mailbox, Server]]:
     """A server that takes mail only after STARTTLS and with the right password."""
     files = certificate(folder, "localhost")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -51,9 +61,9 @@ def mail_server(folder: Path, port: int = 0) -> Iterator[tuple[Mailbox, Server]]
     def check(server: Any, session: Any, envelope: Any, mechanism: str, data: LoginPassword) -> AuthResult:
         return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()))
 
-    controller = Controller(
-        box, hostname="127.0.0.1", port=port or _free(), tls_context=context, require_starttls=True,
-        authenticator=check, auth_required=True, auth_require_tls=True, server_hostname="localhost",
+    controller = _Listening(
+        box, hostname="127.0.0.1", tls_context=context, require_starttls=True, authenticator=check, auth_required=True,
+        auth_require_tls=True, server_hostname="localhost", ready_timeout=60.0,
     )  # fmt: skip
     controller.start()
     try:
@@ -61,11 +71,3 @@ def mail_server(folder: Path, port: int = 0) -> Iterator[tuple[Mailbox, Server]]
                           str(files.ca))  # fmt: skip
     finally:
         controller.stop()
-
-
-def _free() -> int:
-    import socket
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -64,7 +64,7 @@ def git(folder: Path, *args: str) -> str:
 def pullwright(folder: Path, *args: str, **env: str) -> Ran:
     """The real command in a process of its own."""
     done = subprocess.run(
-        [*COMMAND, *args], cwd=folder, capture_output=True, text=True, timeout=120, env={**os.environ, **env}
+        [*COMMAND, *args], cwd=folder, capture_output=True, text=True, timeout=300, env={**os.environ, **env}
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Ran(done.returncode, done.stdout, done.stderr)

@@ -24,15 +24,17 @@ CASES = {
     "memory": ("python3 -c 'x = [bytearray(50 << 20) for _ in range(99)]'", "MemoryError|too much memory"),
 }  # fmt: skip
 
+SECONDS = {"a fork bomb": 4, "no signal heard": 2}  # what ends only because its time is up
+
 
 @pytest.mark.parametrize("name", CASES)
 def test_it_ends_in_seconds_and_says_what_it_was(name: str, tmp_path: Path) -> None:
     line, says = CASES[name]
-    limits = Limits(seconds=8.0, processes=60, disk=40 << 20, memory=500 << 20)
+    limits = Limits(seconds=120.0, processes=60, disk=40 << 20, memory=500 << 20)
     work = msgspec.structs.replace(make_work(tmp_path / "w"), limits=limits)
     began = time.monotonic()
-    answer = toolbox(("bash",), work)["bash"].run({"command": line, "timeout": 2 if "signal" in name else 8})
-    assert time.monotonic() - began < 60  # seconds, on a machine that does much else; unbounded it would take minutes
+    answer = toolbox(("bash",), work)["bash"].run({"command": line, "timeout": SECONDS.get(name, 50)})
+    assert time.monotonic() - began < 100  # seconds, on a machine that does much else; unbounded it would take minutes
     assert isinstance(answer, Observation)
     assert any(words in answer.text for words in says.split("|")), answer.text
     assert len(answer.text) < 4500

@@ -69,7 +69,7 @@ def ends(child: "subprocess.Popen[bytes]", file: Path, after: float) -> bool:
         assert child.wait(after) == 0
     except subprocess.TimeoutExpired:
         child.send_signal(signal.SIGKILL)
-        child.wait(10)
+        child.wait(60)
         return False
     return True
 

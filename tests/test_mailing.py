@@ -81,7 +81,7 @@ def test_a_server_that_is_away_holds_nothing_up(tmp_path: Path, person: Path) ->
     [waiting] = (scene.site.state / "mail" / "out").iterdir()
     letter = msgspec.json.decode(waiting.read_bytes(), type=Letter)
     waiting.write_bytes(msgspec.json.encode(msgspec.structs.replace(letter, not_before=0.0)))  # its time has come
-    with mail_server(tmp_path, server.port) as (box, _):
+    with mail_server(tmp_path) as (box, scene.server):
         scene.run()
         scene.run()
     assert subjects(box) == ["Please review the design of: Say goodbye"]

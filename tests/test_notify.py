@@ -40,13 +40,13 @@ def test_nothing_goes_out_without_tls_or_with_a_wrong_password_or_to_a_stranger(
 
 def test_a_server_that_is_down_delays_and_nothing_is_sent_twice(tmp_path: Path) -> None:
     outbox, now = Outbox(tmp_path / "mail"), 1000.0
-    with mail_server(tmp_path) as (_, server):
+    with mail_server(tmp_path) as (_, gone):
         pass
     assert outbox.put(LETTER) and not outbox.put(LETTER)
-    [said] = outbox.send(lambda letter: deliver(server, letter), now)
+    [said] = outbox.send(lambda letter: deliver(gone, letter), now)
     assert said.startswith("mail waits: localhost cannot be used now")
-    assert outbox.send(lambda letter: deliver(server, letter), now + 30) == (), "not before its time"
-    with mail_server(tmp_path, server.port) as (box, server):
+    assert outbox.send(lambda letter: deliver(gone, letter), now + 30) == (), "not before its time"
+    with mail_server(tmp_path) as (box, server):
         box.answers = ["451 later, please"]
         assert outbox.send(lambda letter: deliver(server, letter), now + 60) == ()
         sent = outbox.send(lambda letter: deliver(server, letter), now + 200)

@@ -18,7 +18,7 @@ from runner.web.searching import search
 HTML = ("text/html; charset=utf-8", PAGE)
 
 
-def fetcher(folder: Path, *sites: Site, seconds: float = 5.0, now: list[float] | None = None) -> Fetcher:
+def fetcher(folder: Path, *sites: Site, seconds: float = 60.0, now: list[float] | None = None) -> Fetcher:
     clock = now or [1000.0]
     bounds = Bounds(frozenset(each.place for each in sites), seconds)
     return Fetcher(folder / "web", bounds=bounds, pace=Pace(sleep=lambda _: None), now=lambda: clock[0])
@@ -100,7 +100,7 @@ def test_an_endless_page_is_cut_and_a_slow_one_given_up(tmp_path: Path) -> None:
         began = time.monotonic()
         with pytest.raises(ToolError, match="took too long"):
             fetcher(tmp_path, here, seconds=1.0).fetch(here.url("/slow"))
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 30  # of the minute that it would take
 
 
 def test_redirects_end(tmp_path: Path) -> None:

@@ -130,12 +130,12 @@ def test_what_is_not_one_plain_mapping_is_refused_with_the_line(text: str | byte
 
 
 def test_more_than_the_cap_is_refused_unread() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert refusal(b"x" * 10_000_000) == (
         "the file has 10000000 bytes, more than 262144 → "
         "shorten it; long material belongs into files of its own that it names"
     )
-    assert time.monotonic() - began < 0.1
+    assert time.process_time() - began < 0.5
 
 
 def laughs(levels: int, width: int) -> str:
@@ -162,9 +162,9 @@ def laughs(levels: int, width: int) -> str:
     ],
 )
 def test_a_file_made_to_explode_is_refused_at_once(text: str, message: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert refusal(text).startswith(message)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 10  # seconds, where counting on would take hours
 
 
 def test_a_few_aliases_are_read() -> None:

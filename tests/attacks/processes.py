@@ -1,9 +1,11 @@
 """Attacks on the host's processes and its kernel, and on what bounds a command."""
 
 import os
+import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 from attacks.network import python
 from attacks.scene import (
@@ -22,8 +24,13 @@ DAEMON = f"pullwright-daemon-{os.getpid()}"
 
 
 def _victim_died(scene: Scene, _: Result) -> bool:
-    time.sleep(0.05)
-    return scene.victim.poll() is not None
+    """Whether it ended, or is about to: whoever was not hit sleeps."""
+    state = re.compile(r"^State:\t(\w)", re.MULTILINE)
+    while scene.victim.poll() is None:
+        if state.findall(Path(f"/proc/{scene.victim.pid}/status").read_text()) == ["S"]:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def _daemon_lives(_: Scene, __: Result) -> bool:
@@ -86,7 +93,14 @@ except BlockingIOError:
     pass
 print("started", started)
 """
-HOLD = "held = bytearray({size} << 20); import time; time.sleep(0.4)"
+# Each waits for the others, so that they hold it together, and then as long as it may take until somebody looks.
+HOLD = """
+import os, sys, time
+held = bytearray(60 << 20)
+open("held" + sys.argv[1], "w")
+while sum(name.startswith("held") for name in os.listdir()) < 5: time.sleep(0.02)
+time.sleep(1)
+"""
 FILES = 'f = [open("/dev/null") for _ in range(500)]; print("opened")'
 
 KERNEL = (
@@ -102,10 +116,10 @@ KERNEL = (
     Attack(
         43,
         "daemon",
-        f"(setsid bash -c 'trap \"\" TERM HUP INT; exec -a {DAEMON} sleep 60' >/dev/null 2>&1 &); sleep 9",
+        f"(setsid bash -c 'trap \"\" TERM HUP INT; exec -a {DAEMON} sleep 60' >/dev/null 2>&1 &); "
+        f"until pgrep -f '^{DAEMON}' >/dev/null; do sleep 0.02; done",
         _daemon_lives,
         on_the_host,
-        limits=Limits(seconds=0.5),
     ),
     Attack(46, "userns", "unshare -Ur id && echo inside", said("inside"), without("--seccomp", "--disable-userns")),
     Attack(47, "system-calls", python(CALLS), said("reached"), without("--seccomp")),
@@ -138,7 +152,7 @@ RESOURCES = (
     Attack(
         52,
         "memory-of-many",
-        f"for i in 1 2 3 4 5; do {python(HOLD.replace('{size}', '60'))} & done; wait; echo held",
+        f"for i in 1 2 3 4 5; do {python(HOLD)} $i & done; wait; echo held",
         said("held"),
         with_limits(memory=2048 * MB),
         limits=Limits(memory=150 * MB),
