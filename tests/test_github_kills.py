@@ -22,27 +22,33 @@ list(worker.run(host_at(Path(sys.argv[1]), Time())))
 
 
 class Victim:
-    """A runner in a process of its own, which the server kills at write number `at` in `phase`."""
+    """A runner in a process of its own, which the server kills at write number `at` in `phase`; or what calls `kill`."""
 
-    def __init__(self, office: Office) -> None:
-        self.office = office
+    def __init__(self, office: Office, program: str = RUNNER) -> None:
+        self.office, self.program = office, program
         self.process: subprocess.Popen[str] | None = None
         self.at, self.phase, self.killed = 0, "", False
-        office.fake.on_request = self._on_request
 
     def run(self, at: int = 0, phase: str = "") -> None:
         self.at, self.phase, self.killed = at, phase, False
+        if at:
+            self.office.fake.on_request = self._on_request
         self.office.fake.writes = 0
         env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-        command = [sys.executable, "-c", RUNNER, str(self.office.clone)]
+        command = [sys.executable, "-c", self.program, str(self.office.clone)]
         self.process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
         said = self.process.communicate(timeout=120)[1]
         assert self.killed or self.process.returncode == 0, said
 
     def _on_request(self, number: int, phase: str, method: str, path: str) -> None:
-        if (number, phase) == (self.at, self.phase) and self.process is not None:
-            self.killed = True
-            os.kill(self.process.pid, signal.SIGKILL)
+        if (number, phase) == (self.at, self.phase):
+            self.kill()
+
+    def kill(self) -> None:
+        """Nothing that it could have done after this moment is done."""
+        assert self.process is not None
+        self.killed = True
+        os.kill(self.process.pid, signal.SIGKILL)
 
 
 def proposed(office: Office) -> dict[str, object]:

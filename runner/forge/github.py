@@ -10,6 +10,7 @@ from runner.errors import ToolError, UserError
 from runner.forge import Heard, Merged, Proposal, Refused, Shown, Subject, Watched
 from runner.forge import github_threads as threads
 from runner.forge.github_client import Client
+from runner.forge.github_notes import Notes
 from runner.forge.github_proposals import Proposals
 from runner.forge.github_read import Reading
 from runner.forge.github_show import Show
@@ -45,6 +46,7 @@ class GitHub:
         self.proposals = Proposals(self.client, lambda: self.ours)
         self.talk = Talk(self.client, self.proposals, lambda: self.ours, label)
         self.screen = Show(self.client, lambda: self.ours)
+        self.notes = Notes(self.client, lambda: self.ours)
         self.resolves = resolves
         self.reading = Reading(
             self.client, Client(replace(credentials, permissions=FOR_LOGS, _minted=None), clock, sleep)
@@ -90,7 +92,7 @@ class GitHub:
         for remark in shown.taken:
             if remark.kind == "comment":
                 self.screen.eyes(f"issues/comments/{remark.id.removeprefix('github:')}")
-        if self._shown.get(shown.task) == shown:
+        if self._shown.get(shown.task) == shown and shown.task not in self.talk.doubled:
             return
         number = int(shown.task.removeprefix("issue-")) if shown.task.startswith("issue-") else None
         for branch in shown.gone:
@@ -120,7 +122,7 @@ class GitHub:
 
     def _issue(self, number: int, shown: Shown, link: str) -> None:
         if shown.note:
-            self.screen.note(number, "task", shown.note + link, now=shown.done or shown.refused)
+            self.notes.note(number, "task", shown.note + link, now=shown.done or shown.refused)
         if shown.refused:
             self.screen.unlabel(number, self.task_label)
         if shown.accepted:
@@ -132,16 +134,16 @@ class GitHub:
 
     def turn_away(self, number: int, why: str) -> None:
         """One comment on a pull request that is not ours."""
-        self.screen.note(number, "stranger", why, now=True)
+        self.notes.note(number, "stranger", why, now=True)
 
     def converse(self, task: str, said: Sequence[tuple[str, str]]) -> None:
         """A comment below the task's issue for each thing that was said elsewhere."""
         if task.startswith("issue-"):
-            self.screen.thread(int(task.removeprefix("issue-")), said)
+            self.notes.thread(int(task.removeprefix("issue-")), said)
 
     def settle(self) -> None:
         """Notes that had to wait."""
-        self.screen.settle()
+        self.notes.settle()
 
     def read(self, subject: Subject, which: str, branch: str) -> Page:
         """What an agent asks for, of this repository alone."""
@@ -153,6 +155,6 @@ class GitHub:
             raise ToolError("This task is no issue: there is nothing to comment on. Write a note instead.")
         number = int(task.removeprefix("issue-"))
         try:
-            return self.screen.aside(number, key, text)
+            return self.notes.aside(number, key, text)
         except UserError as error:
             raise ToolError(f"GitHub does not take it: {error.what}") from error

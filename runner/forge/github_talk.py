@@ -9,11 +9,14 @@ import msgspec
 from runner.forge import Heard, Issue, Labelled, Person, Remark, Watched
 from runner.forge.github_client import Client
 from runner.forge.github_proposals import Proposals
+from runner.forge.github_writes import is_ours
 from runner.lifecycle import parse_stage_branch
 
 LABELS = "pullwright:"
 MARKER = "<!-- pullwright:"
 """Begins every comment of ours: what one of our accounts writes without it is the person's own (rule 6)."""
+NOTE = f"{MARKER}task -->"
+"""Begins the one note on a task's issue."""
 _REPLY = re.compile(r"<!-- pullwright:reply (\S+) -->")
 TRUST = 300.0
 """Seconds for which an answer about somebody's permission is believed."""
@@ -30,6 +33,8 @@ class Talk:
         self.client, self.proposals, self.ours, self.label = client, proposals, ours, label
         self.path = client.place.path
         self._levels: dict[str, tuple[str, float]] = {}
+        self.doubled: set[str] = set()
+        """Tasks on whose issue the last look saw a second note: two hosts had the same thought."""
 
     def hear(self, watched: Sequence[Watched], only: frozenset[str] | None = None) -> Heard:
         """Everything at once: issues with the label, what was said about the watched tasks, strangers' proposals.
@@ -128,13 +133,20 @@ class Talk:
             yield self._closing(each, found)
 
     def _comments(self, each: Watched, number: int, *, below_issue: bool = False, **since: str) -> Iterator[Remark]:
-        for comment in self.client.pages(f"{self.path}/issues/{number}/comments", **since):
+        comments = self.client.pages(f"{self.path}/issues/{number}/comments", **since)
+        if below_issue:
+            self._count(each.task, comments)
+        for comment in comments:
             if not self._is_mine(comment) and comment["created_at"] >= each.accepted:
                 yield Remark(
                     id=f"github:{comment['id']}", task=each.task, at=comment["created_at"],
                     who=self.person(comment["user"]), text=comment["body"] or "", kind="comment", about=each.ref,
                     place=comment["html_url"], below_issue=below_issue,
                 )  # fmt: skip
+
+    def _count(self, task: str, comments: Sequence[Any]) -> None:
+        notes = [each for each in comments if is_ours(each, self.ours()) and each["body"].startswith(NOTE)]
+        (self.doubled.add if len(notes) > 1 else self.doubled.discard)(task)
 
     def _is_mine(self, comment: Any) -> bool:
         """Ours, or a machine's: neither is anything that a person said."""

@@ -1,0 +1,94 @@
+"""Several hosts attend to one repository on GitHub at once: what they say there is said once, whoever lives on."""
+
+from collections.abc import Callable
+
+import repositories
+from fake_github.office import Office, host_at
+from test_github_kills import Victim
+
+from runner.attend import attend
+from runner.host import Host
+
+ATTEND = """
+import sys
+from pathlib import Path
+from fake_github.office import Time, host_at
+from runner.attend import attend
+attend(host_at(Path(sys.argv[1]), Time()))
+"""
+
+
+def begun(office: Office) -> int:
+    """An issue that has just been labelled: its thread has no note yet."""
+    number = office.issue().number
+    office.label(number)
+    return number
+
+
+def another(office: Office) -> Host:
+    """A host of its own: another clone, another state, the same account."""
+    clone = repositories.clone(office.world.git_dir, office.folder / "other")
+    repositories.git(clone, "remote", "set-url", "origin", office.fake.clone_url)
+    return host_at(clone, office.time)
+
+
+def when_it_writes(office: Office, before: Callable[[], None], after: Callable[[], None] = lambda: None) -> None:
+    """What happens around the first comment: somebody has looked, found none, and writes one."""
+    first: list[int] = []
+
+    def on_request(number: int, phase: str, method: str, path: str) -> None:
+        if method == "POST" and path.endswith("/comments"):
+            if phase == "before" and not first:
+                first.append(number)
+                before()
+            elif phase == "after" and first == [number]:
+                after()
+
+    office.fake.on_request = on_request
+
+
+def writes(office: Office) -> int:
+    return len([asked for asked in office.fake.seen if asked.method == "POST" and asked.path.endswith("/comments")])
+
+
+def test_two_hosts_that_attend_at_once_leave_one_note(office: Office) -> None:
+    number, other = begun(office), another(office)
+    when_it_writes(office, lambda: void(attend(other)))
+    attend(office.host())
+    assert (writes(office), len(office.notes(number))) == (2, 1)
+
+
+def test_one_note_stays_when_the_host_that_was_later_dies_before_it_looks_again(office: Office) -> None:
+    number, other = begun(office), another(office)
+    victim = Victim(office, ATTEND)
+    when_it_writes(office, lambda: void(attend(other)), victim.kill)
+    victim.run()
+    assert (victim.killed, len(office.notes(number))) == (True, 2)
+    office.time.sleep(30)  # a note is changed no sooner
+    attend(other)
+    assert len(office.notes(number)) == 1
+
+
+def test_one_note_stays_when_the_host_that_was_first_dies_meanwhile(office: Office) -> None:
+    number, other = begun(office), another(office)
+    victim = Victim(office, ATTEND)
+
+    def dies() -> None:
+        when_it_writes(office, lambda: None, victim.kill)
+        victim.run()
+
+    when_it_writes(office, dies)
+    attend(other)
+    assert (victim.killed, writes(office), len(office.notes(number))) == (True, 2, 1)
+
+
+def test_a_message_that_two_hosts_wrote_before_both_died_is_there_once_in_the_end(office: Office) -> None:
+    number = begun(office)
+    for _ in range(2):
+        office.comment(number, "<!-- pullwright:said a-message -->\n**Pat** says:", by="pullwright-bot")
+    office.host().forge.converse("issue-1", [("a-message", "**Pat** says:")])
+    assert len(office.notes(number)) == 1
+
+
+def void(_: object) -> None:
+    """A statement where an expression has to stand."""
