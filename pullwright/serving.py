@@ -42,9 +42,9 @@ def serve(folder: Path, host: str, port: int, dispatch: str) -> None:
     )
     check(options, settings.forge)
     if options.loopback and not writers:
-        options = replace(options, writers=(secrets.token_urlsafe(24),))
+        options = replace(options, writers=(secrets.token_urlsafe(24),), ticket=secrets.token_urlsafe(24))
     listener = _listen(host, port)
-    for line in _greeting(options, listener.getsockname()[1], own=not writers):
+    for line in _greeting(options, listener.getsockname()[1]):
         click.echo(line)
     _run(options, listener)
 
@@ -61,11 +61,13 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _greeting(options: Options, port: int, *, own: bool) -> Iterator[str]:
-    """Where the service is. Its own token is in the link, a configured one is not printed."""
+def _greeting(options: Options, port: int) -> Iterator[str]:
+    """Where the service is. Its own token is told, for nobody else knows it; a configured one is not printed."""
     shown = f"[{options.host}]" if ":" in options.host else options.host
-    ticket = f"/?token={options.writers[0]}" if own else "/"
+    ticket = f"/?ticket={options.ticket}" if options.ticket else "/"
     yield f"serving {options.site.hub.url} at http://{shown}:{port}{ticket}"
+    if options.ticket:
+        yield f"token: {options.writers[0]} (the link lets one browser in, once; this any other, and programs)"
     yield f"webhooks: {'POST /webhook' if options.secrets else 'none are taken, PULLWRIGHT_WEBHOOK_SECRET is not set'}"
     yield f"runners: {options.dispatch}"
 

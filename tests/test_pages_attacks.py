@@ -61,13 +61,12 @@ def test_a_cookie_changes_something_only_for_our_own_pages(
 
 
 def test_two_services_side_by_side_take_no_notice_of_each_others_cookies(service: Service) -> None:
-    answer = service.stranger.get(f"/?token={WRITE}")
-    service.stranger.cookies.clear()
-    name = answer.headers["set-cookie"].partition("=")[0]
+    ours = service.cookie(WRITE).partition(";")[0]
+    name, _, word = ours.partition("=")
     assert name == f"pullwright-{service.url.rpartition(':')[2]}"
-    given = {"cookie": f"pullwright-1={READ}; {name}={WRITE}; pullwright-2={READ}", "origin": service.url}
+    given = {"cookie": f"pullwright-1={READ}; {ours}; pullwright-2={READ}", "origin": service.url}
     assert service.stranger.post("/tasks/nothing/pause", headers=given).status_code == 404
-    given = {"cookie": f"pullwright-1={WRITE}", "origin": service.url}
+    given = {"cookie": f"pullwright-1={word}", "origin": service.url}
     assert service.stranger.post("/tasks/nothing/pause", headers=given).status_code in (401, 403)
 
 
@@ -78,7 +77,7 @@ def test_a_password_for_a_proxy_keeps_nobody_from_looking(service: Service) -> N
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "0.0.0.0", ""])
 def test_a_name_that_is_not_this_machines_is_refused_whatever_is_asked(service: Service, host: str) -> None:
-    for path in ("/", "/login", "/static/page.js", "/api/tasks", "/api/events", "/?token=" + WRITE):
+    for path in ("/", "/login", "/static/page.js", "/api/tasks", "/api/events", "/?ticket=" + WRITE):
         answer = service.client.get(path, headers={"host": host})
         assert answer.status_code in (400, 403) and "set-cookie" not in answer.headers, path
 

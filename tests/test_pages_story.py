@@ -71,7 +71,7 @@ def test_a_person_watches_talks_answers_pauses_and_approves_on_the_pages(
         with served(clone) as link, visiting(chromium, link.split("/?")[0]) as visit:
             page = visit.page
             page.goto(link)
-            assert "token" not in page.url
+            assert "ticket" not in page.url
             visit.picture("1-board")
 
             # The board shows the task, and that somebody is at it.

@@ -136,14 +136,6 @@ def test_a_page_of_another_site_cannot_use_the_browsers_way_in(service: Service)
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_the_printed_link_makes_a_cookie_and_loses_its_token(service: Service) -> None:
-    answer = service.stranger.get(f"{service.url}//evil.example/x?token={'w' * 24}&a=1")
-    assert answer.status_code == 303
-    assert answer.headers["location"] == "/evil.example/x?a=1"
-    assert "HttpOnly; SameSite=Strict" in answer.headers["set-cookie"]
-    assert service.stranger.get("/?token=nonsense").status_code == 401
-
-
 def test_a_new_task_is_a_commit_on_base(service: Service) -> None:
     answer = service.client.post(
         "/api/tasks", json={"title": "Say hello twice", "complexity": 4, "acceptance": ["a: b"]}

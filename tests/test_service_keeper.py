@@ -19,6 +19,7 @@ from webhook.feed import Live
 from webhook.front import Front
 from webhook.options import Options
 from webhook.queries import Reader
+from webhook.sessions import Sessions
 
 
 def line(kind: str, task: str = "greet") -> str:
@@ -107,7 +108,7 @@ def test_an_answer_that_was_overtaken_is_not_kept(hub: tuple[Path, Path], tmp_pa
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": word.encode()})
 
-    front = Front(Options(site_at(hub[1])), inner, None, lambda: reader, lambda what, **more: None)  # type: ignore[arg-type]
+    front = Front(Options(site_at(hub[1])), Sessions({}), inner, None, lambda: reader, lambda what, **more: None)  # type: ignore[arg-type]
 
     async def asked(meanwhile: Callable[[], None] = lambda: None) -> bytes:
         sent: list[dict[str, Any]] = []

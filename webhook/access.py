@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl, urlencode
 from webhook.options import Options, is_loopback
 
 FROM = "sec-fetch-site"
-OPEN = frozenset({"/healthz", "/readyz", "/webhook", "/login"})
-"""Paths that need no token: they tell nothing, have a signature, or ask for the token."""
+OPEN = frozenset({"/healthz", "/readyz", "/webhook", "/login", "/logout"})
+"""Paths that need no token: they tell nothing, have a signature, ask for the token, or give it back."""
 ASSETS = "/static/"
 Scope = Literal["read", "write"]
 
@@ -25,20 +25,19 @@ class Denied(NamedTuple):
     reason: str
 
 
-def check(options: Options, method: str, path: str, headers: Mapping[str, str]) -> Denied | None:
-    """Whether a request may go on; None: it may."""
+def check(options: Options, method: str, path: str, headers: Mapping[str, str], given: str) -> Denied | None:
+    """Whether a request that carries the token `given` (nothing: none) may go on; None: it may."""
     if options.loopback and not is_loopback(_name(headers.get("host", ""))):
         return Denied(403, "this service is for its own machine: ask it as localhost or 127.0.0.1")
     if path in OPEN or path.startswith(ASSETS):
         return None
     writes = method not in ("GET", "HEAD", "OPTIONS")
-    given = token(headers)
     allowed = scope(options, given)
     if allowed == "write":
         return None if not writes or same_origin(headers) else Denied(403, "another site sent this request")
     if allowed == "read":
         return Denied(403, "this token may read and not write") if writes else None
-    if _bearer(headers):  # a browser's cookie may be that of an earlier service
+    if bearer(headers):  # a browser's cookie may be that of an earlier service
         return Denied(401, "this token is not known")
     if options.loopback and not writes:
         return None
@@ -52,17 +51,14 @@ def scope(options: Options, given: str) -> Scope | None:
     return "read" if given and _among(given, options.readers) else None
 
 
-def token(headers: Mapping[str, str]) -> str:
-    """The token that a request carries: in its header, else in our cookie."""
-    given = _bearer(headers)
-    if given:
-        return given
+def session(headers: Mapping[str, str]) -> str:
+    """The word of a browser's session, which stands in our cookie; nothing without one."""
     ours, pairs = cookie(headers), (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))
     return next((value for name, _, value in pairs if name == ours), "")
 
 
 def cookie(headers: Mapping[str, str]) -> str:
-    """The name of the cookie that carries a token to the service that was asked.
+    """The name of the cookie of the service that was asked.
 
     Browsers send cookies to every port of a host (RFC 6265, 8.5): two services side by side have each its own.
     """
@@ -70,7 +66,7 @@ def cookie(headers: Mapping[str, str]) -> str:
     return f"pullwright-{port}" if port.isdigit() else "pullwright"
 
 
-def _bearer(headers: Mapping[str, str]) -> str:
+def bearer(headers: Mapping[str, str]) -> str:
     """The token of an Authorization header."""
     kind, _, value = headers.get("authorization", "").partition(" ")
     return value.strip() if kind.lower() == "bearer" else ""
@@ -92,7 +88,7 @@ def same_origin(headers: Mapping[str, str]) -> bool:
     as it is; by `Origin` where a browser has none, as over plain HTTP. Whoever carries a token in a header is no
     browser's visitor; a password for a proxy is no token, for browsers send it by themselves.
     """
-    if _bearer(headers):
+    if bearer(headers):
         return True
     if FROM in headers:
         return headers[FROM] == "same-origin"
@@ -106,7 +102,7 @@ def _name(host: str) -> str:
 
 
 def ticket(query: str) -> tuple[str, str] | None:
-    """The token in the query of a link that `serve` printed, and the query without it."""
+    """The word that lets a browser in once, in the query of a link that `serve` printed, and the query without it."""
     pairs = parse_qsl(query, keep_blank_values=True)
-    found = [value for name, value in pairs if name == "token"]
-    return (found[0], urlencode([pair for pair in pairs if pair[0] != "token"])) if found else None
+    found = [value for name, value in pairs if name == "ticket"]
+    return (found[0], urlencode([pair for pair in pairs if pair[0] != "ticket"])) if found else None

@@ -28,9 +28,10 @@ from webhook.intake import Intake
 from webhook.keeper import Keeper
 from webhook.options import Options
 from webhook.pages.routes import PAGES
-from webhook.papers import Papers
 from webhook.queries import BadCursor, Reader
+from webhook.sessions import Sessions
 from webhook.shelf import Refused
+from webhook.talk.papers import Papers
 from webhook.talk.replies import Replies
 from webhook.talking import desk
 from webhook.writing import Conflict, Senseless
@@ -46,7 +47,8 @@ def create_app(options: Options, log: Callable[..., None] | None = None) -> Fron
     deliveries = Deliveries(options.index)
     replies = Replies(options.site, lambda: desk(options.site, keeper), lambda: keeper.ask(lambda *_: None), say)
     papers = Papers(options.site, lambda: desk(options.site, keeper).sandbox(), say)
-    room = Room(options, keeper, Reader(options.index), replies, papers)
+    sessions = Sessions({options.ticket: options.writers[0]} if options.ticket else {})
+    room = Room(options, keeper, Reader(options.index), replies, papers, sessions)
     ear = Ear(options, keeper.ask, say)
     keeper.changed = ear.look_at
 
@@ -74,7 +76,7 @@ def create_app(options: Options, log: Callable[..., None] | None = None) -> Fron
             room.reader.close()
 
     inner = _framework(room, lifespan)
-    front = Front(options, inner, intake, lambda: room.reader, say)
+    front = Front(options, sessions, inner, intake, lambda: room.reader, say)
     inner.state.front = front
     inner.state.room = room
     return front

@@ -17,6 +17,7 @@ from webhook.intake import Intake
 from webhook.options import Options
 from webhook.problems import problem
 from webhook.queries import Reader
+from webhook.sessions import LIFE, Sessions
 
 KEPT = 512
 MIRRORED = ("/api/tasks", "/api/agents")
@@ -43,9 +44,16 @@ class Front:
     """The application as the server sees it."""
 
     def __init__(
-        self, options: Options, inner: Any, intake: Intake, reader: Callable[[], Reader], log: Callable[..., None]
+        self,
+        options: Options,
+        sessions: Sessions,
+        inner: Any,
+        intake: Intake,
+        reader: Callable[[], Reader],
+        log: Callable[..., None],
     ) -> None:
         self.options = options
+        self.sessions = sessions
         self.inner = inner
         self.intake = intake
         self.reader = reader
@@ -66,7 +74,7 @@ class Front:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if await self._ticket(scope, headers, send):
             return
-        denied = access.check(self.options, method, path, headers)
+        denied = access.check(self.options, method, path, headers, self.sessions.token(headers))
         if denied is not None and denied.status == 401 and access.is_page(headers):
             await _see(send, f"/login?then={quote(path)}")
             return
@@ -80,18 +88,20 @@ class Front:
             await self._count(method, path, self.inner, scope, receive, send)
 
     async def _ticket(self, scope: Any, headers: dict[str, str], send: Any) -> bool:
-        """A printed link: its token becomes a cookie, and leaves the address."""
-        found = access.ticket(scope["query_string"].decode("latin-1")) if b"token=" in scope["query_string"] else None
-        if found is None or scope["method"] != "GET":
+        """A printed link: its word, good once, becomes a session. What browsers keep of it is worth nothing."""
+        found = access.ticket(scope["query_string"].decode("latin-1")) if b"ticket=" in scope["query_string"] else None
+        if found is None or scope["method"] != "GET" or access.check(self.options, "GET", "/login", headers, ""):
             return False
         given, rest = found
-        denied = access.check(self.options, "GET", "/", {**headers, "authorization": f"Bearer {given}"})
-        if denied is not None:
-            await problem(send, denied.status, denied.reason)
-            return True
-        cookie = f"{access.cookie(headers)}={given}; Path=/; HttpOnly; SameSite=Strict"
         where = "/" + quote(scope["path"].lstrip("/")) + (f"?{rest}" if rest else "")  # never another host
-        await _see(send, where, (b"set-cookie", cookie.encode()))
+        begun = self.sessions.admit(given)
+        if begun is not None:
+            cookie = f"{access.cookie(headers)}={begun}; Path=/; Max-Age={LIFE}; HttpOnly; SameSite=Strict"
+            await _see(send, where, (b"set-cookie", cookie.encode()))
+        elif access.scope(self.options, self.sessions.token(headers)):  # the link once more, in the same browser
+            await _see(send, where)
+        else:
+            await _see(send, f"/login?used=1&then={quote(where)}")
         return True
 
     async def _mirrored(self, headers: dict[str, str], scope: Any, receive: Any, send: Any) -> None:

@@ -20,8 +20,8 @@ class Options:
     """What `pullwright serve` was told.
 
     `writers` and `readers` are the tokens of each scope; `secrets` those that sign webhooks, several while they are
-    exchanged. `command` starts a runner. `poll`, `sweep` and `debounce` are seconds. `wire` and `hosting` give what
-    is needed to speak with the forge.
+    exchanged. `ticket` lets one browser in, once, as whoever has the first writing token. `command` starts a runner.
+    `poll`, `sweep` and `debounce` are seconds. `wire` and `hosting` give what is needed to speak with the forge.
     """
 
     site: Site
@@ -30,6 +30,7 @@ class Options:
     writers: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    ticket: str = ""
     dispatch: Dispatch = "none"
     command: tuple[str, ...] = ()
     poll: float = 15.0

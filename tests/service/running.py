@@ -32,8 +32,8 @@ class Service:
 
     def cookie(self, token: str) -> str:
         """What a browser sends that came in with `token`, also through a proxy that tells no port."""
-        port = self.url.rpartition(":")[2]
-        return f"pullwright-{port}={token}; pullwright={token}"
+        port, session = self.url.rpartition(":")[2], self.front.sessions.begin(token)
+        return f"pullwright-{port}={session}; pullwright={session}"
 
     def faults(self) -> list[dict[str, Any]]:
         """What went wrong in the background."""

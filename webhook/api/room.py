@@ -11,8 +11,9 @@ from runner.host import Site
 from webhook import problems
 from webhook.keeper import Keeper
 from webhook.options import Options
-from webhook.papers import Papers
 from webhook.queries import BadCursor, Page, Reader
+from webhook.sessions import Sessions
+from webhook.talk.papers import Papers
 from webhook.talk.replies import Replies
 
 JSON = "application/json"
@@ -20,7 +21,8 @@ JSON = "application/json"
 
 @dataclass
 class Room:
-    """One service. `reader` is the event loop's own connection, `replies` the answers that it is at, `papers` the PDFs.
+    """One service. `reader` is the event loop's own connection, `replies` the answers that it is at, `papers` the PDFs,
+    `sessions` the browsers that came in.
 
     `ending` is set when the server stops.
     """
@@ -30,6 +32,7 @@ class Room:
     reader: Reader
     replies: Replies
     papers: Papers
+    sessions: Sessions
     ending: bool = False
     counts: dict[str, int] = field(default_factory=dict)
 

@@ -49,7 +49,7 @@ class Visitor:
 
 def visitor(room: Room, request: Ask) -> Visitor:
     """Who asks: by the name that they gave, else on their own machine by the one that its Git has for them."""
-    may_write = access.scope(room.options, _token(request)) == "write"
+    may_write = access.scope(room.options, token(room, request)) == "write"
     given = one_name(unquote(request.cookies.get(NAME, "")))
     if given or not room.options.loopback:
         return Visitor(may_write, given)
@@ -57,8 +57,9 @@ def visitor(room: Room, request: Ask) -> Visitor:
     return Visitor(may_write, own.name, own.email)
 
 
-def _token(request: Ask) -> str:
-    return access.token(dict(request.headers))
+def token(room: Room, request: Ask) -> str:
+    """The token of whoever asks, nothing without one."""
+    return room.sessions.token(dict(request.headers))
 
 
 def one_name(given: str) -> str:
@@ -76,7 +77,7 @@ def page(room: Room, request: Ask, template: str, status: int = 200, /, **values
     frame = {
         "me": visitor(room, request),
         "here": request.url.path,
-        "hub": hub(room) if room.options.loopback or access.scope(room.options, _token(request)) else "",
+        "hub": hub(room) if room.options.loopback or access.scope(room.options, token(room, request)) else "",
         "style": assets.address("style.css"),
         "script": assets.address("page.js"),
         "icon": assets.address("icon.svg"),

@@ -1,4 +1,4 @@
-"""The way in: the token that `serve` printed or was given becomes a cookie that no script sees."""
+"""The way in and out: whoever shows a token gets a session, whose word stands in a cookie that no script sees."""
 
 from typing import Any
 from urllib.parse import quote
@@ -8,8 +8,9 @@ from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
 from webhook import access
-from webhook.api.room import TheRoom
-from webhook.pages.frame import NAME, Ask, one_name, page, visitor
+from webhook.api.room import Room, TheRoom
+from webhook.pages.frame import NAME, Ask, one_name, page, token, visitor
+from webhook.sessions import LIFE
 
 MOST_BYTES = 1 << 14  # of a form that strangers may send
 YEAR = 365 * 24 * 3600
@@ -17,8 +18,14 @@ YEAR = 365 * 24 * 3600
 
 @get("/login", sync_to_thread=False)
 def show_login(room: TheRoom, request: Ask) -> Response[str]:
-    """Who one is, and the token."""
-    return page(room, request, "login.html", then=_inside(str(request.query_params.get("then", "/"))), problem="")
+    """Who one is, and the token; for whoever is in, the way out."""
+    used = "This link has let somebody in already: it does so once." if "used" in request.query_params else ""
+    return _form(room, request, str(request.query_params.get("then", "/")), used)
+
+
+def _form(room: Room, request: Ask, then: str, problem: str, status: int = 200) -> Response[str]:
+    inside = access.scope(room.options, token(room, request)) is not None
+    return page(room, request, "login.html", status, then=_inside(then), problem=problem, inside=inside)
 
 
 @post("/login", request_max_body_size=MOST_BYTES)
@@ -28,13 +35,28 @@ async def sign_in(room: TheRoom, request: Ask) -> Response[Any]:
     then, given = _inside(form.get("then", "/")), form.get("token", "")
     known = access.scope(room.options, given) is not None or (not given and visitor(room, request).may_write)
     if not known or not access.same_origin(dict(request.headers)):
-        return page(room, request, "login.html", 403, then=then, problem="This token is not known.")
+        return _form(room, request, then, "This token is not known.", 403)
     cookies = [
         Cookie(NAME, value=quote(one_name(form.get("name", ""))), httponly=True, samesite="strict", max_age=YEAR)
     ]
     if given:
-        cookies.append(Cookie(access.cookie(request.headers), value=given, httponly=True, samesite="strict"))
+        room.sessions.end(access.session(request.headers))
+        begun, name = room.sessions.begin(given), access.cookie(request.headers)
+        cookies.append(Cookie(name, value=begun, httponly=True, samesite="strict", max_age=LIFE))
     return Redirect(then, status_code=303, cookies=cookies)
+
+
+@post("/logout", sync_to_thread=False, request_max_body_size=MOST_BYTES)
+def sign_out(room: TheRoom, request: Ask) -> Response[Any]:
+    """End the session, and forget the name."""
+    if not access.same_origin(dict(request.headers)):
+        return _form(room, request, "/", "Another site sent this request.", 403)
+    room.sessions.end(access.session(request.headers))
+    gone = [
+        Cookie(name, value="", httponly=True, samesite="strict", max_age=0)
+        for name in (NAME, access.cookie(request.headers))
+    ]
+    return Redirect("/login", status_code=303, cookies=gone)
 
 
 def _inside(then: str) -> str:
