@@ -64,8 +64,8 @@ class Host:
     """All that one turn needs of the outside world. `say` hears one line for a person about what is happening.
 
     `redactor` takes secrets out of what is stored, printed, pushed or sent to a model. `listen` takes up what people
-    said on the forge while a stage is at work, and shows how far it is. `web` is what agents who
-    may reach it get, `mail` the server that letters go to, `cloning` where public repositories are fetched.
+    said on the forge while a stage is at work, and shows how far it is. `web` is what an agent of
+    a name gets who may reach it, `mail` the server that letters go to, `cloning` where public repositories are fetched.
     """
 
     site: Site
@@ -76,7 +76,7 @@ class Host:
     say: Callable[[str], None]
     listen: Callable[[], None] = lambda: None
     redactor: Redactor = field(default_factory=Redactor)
-    web: Web | None = None
+    web: Callable[[str], Web] | None = None
     mail: Server | None = None
     cloning: Sandbox | None = None
 

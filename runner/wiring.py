@@ -74,12 +74,15 @@ def redactor(hub: str, settings: Settings) -> Redactor:
     return Redactor(known_values(os.environ, filter(None, named), [hub]))
 
 
-def web(state: Path) -> Web:
-    """Pages and searches, for agents who may have them; nothing is asked of anybody before that."""
+def web(state: Path) -> Callable[[str], Web]:
+    """Pages and searches by the name of the agent that gets them; nothing is asked of anybody before that."""
     from runner.web.fetching import Fetcher
-    from runner.web.searching import search
+    from runner.web.pace import Pace
+    from runner.web.searching import searching
 
-    return Web(search=search, fetch=Fetcher(state / "web").fetch)
+    pace = Pace(state / "web" / "pace")
+    fetch = Fetcher(state / "web", pace=pace).fetch
+    return lambda agent: Web(search=searching(pace, agent), fetch=lambda url: fetch(url, agent))
 
 
 def mail_server(settings: Settings) -> Server | None:

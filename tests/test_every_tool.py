@@ -14,7 +14,8 @@ from web_parts import PAGE, drip, endless, redirect, search_service, site
 
 from runner.host import Host
 from runner.web import Hit, Page, Web
-from runner.web.fetching import Fetcher, Pace
+from runner.web.fetching import Fetcher
+from runner.web.pace import Pace
 from runner.web.request import Bounds
 from runner.web.searching import search
 
@@ -37,7 +38,7 @@ class Reaching(Scene):
     web: Web
 
     def host(self) -> Host:
-        return replace(super().host(), web=self.web)
+        return replace(super().host(), web=lambda agent: self.web)
 
 
 def settings(port: int, **policy: object) -> str:
@@ -92,7 +93,9 @@ def test_an_agent_uses_every_tool(tmp_path: Path, person: Path, monkeypatch: pyt
             r.project(tmp_path / "repo", agents=settings(server.port), replies=told(f"http://{web.place}"))
         )
         fetcher = Fetcher(
-            tmp_path / "kept", bounds=Bounds(frozenset({web.place}), 2.0), pace=Pace(sleep=lambda _: None)
+            tmp_path / "kept",
+            bounds=Bounds(frozenset({web.place}), 2.0),
+            pace=Pace(tmp_path / "pace", sleep=lambda _: None),
         )
         scene.web = Web(partial(search, proxy=service.proxy, verify=service.ca), fetcher.fetch)
         r.add_task(scene.folder)

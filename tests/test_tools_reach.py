@@ -16,7 +16,8 @@ from runner.sandbox import Network
 from runner.tools import Observation, Reach, Work, toolbox
 from runner.tools.untrusted import fenced
 from runner.web import Hit, Web
-from runner.web.fetching import Fetcher, Pace
+from runner.web.fetching import Fetcher
+from runner.web.pace import Pace
 from runner.web.request import Bounds
 
 PIXEL = base64.b64decode(
@@ -125,7 +126,10 @@ def test_the_registry_is_for_installing_alone(work: Work, network: Network, alon
 
 def with_web(work: Work, tmp_path: Path, *places: str) -> Work:
     fetcher = Fetcher(
-        tmp_path / "web", bounds=Bounds(frozenset(places), 3.0), pace=Pace(sleep=lambda _: None), now=lambda: 0.0
+        tmp_path / "web",
+        bounds=Bounds(frozenset(places), 3.0),
+        pace=Pace(tmp_path / "pace", sleep=lambda _: None),
+        now=lambda: 0.0,
     )
     hits = (Hit("Dates", "https://docs.example/dates", "how to\x1b[31m parse"),)
     web = Web(search=lambda words, region, since: hits if words != "nothing" else (), fetch=fetcher.fetch)

@@ -1,5 +1,7 @@
 """Pages and searches: public places only, bounded, robots respected, kept with their age, and marked."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from web_parts import PAGE, Site, drip, endless, redirect, search_service, site
 
 from runner.errors import ToolError
-from runner.web.fetching import MOST_REQUESTS, Fetcher, Pace
+from runner.web.fetching import Fetcher
+from runner.web.pace import MOST_REQUESTS, Pace
 from runner.web.readable import markdown
 from runner.web.request import Bounds, checked, get
 from runner.web.robots import permitted
@@ -21,7 +24,9 @@ HTML = ("text/html; charset=utf-8", PAGE)
 def fetcher(folder: Path, *sites: Site, seconds: float = 60.0, now: list[float] | None = None) -> Fetcher:
     clock = now or [1000.0]
     bounds = Bounds(frozenset(each.place for each in sites), seconds)
-    return Fetcher(folder / "web", bounds=bounds, pace=Pace(sleep=lambda _: None), now=lambda: clock[0])
+    return Fetcher(
+        folder / "web", bounds=bounds, pace=Pace(folder / "pace", sleep=lambda _: None), now=lambda: clock[0]
+    )
 
 
 def test_a_page_becomes_markdown(tmp_path: Path) -> None:
@@ -155,24 +160,62 @@ def test_a_page_nested_ten_thousand_deep_does_no_harm() -> None:
     assert markdown(b"<div>" * 10_000 + b"deep", "", "http://x/") is not None
 
 
-def test_a_host_is_asked_once_a_second_and_nobody_for_ever() -> None:
+def test_a_host_is_asked_once_a_second_and_nobody_for_ever(tmp_path: Path) -> None:
     now, slept = [0.0], list[float]()
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         now[0] += seconds
 
-    pace = Pace(lambda: now[0], sleep)
-    pace.wait("a")
-    pace.wait("b")
-    pace.wait("a")
+    pace = Pace(tmp_path / "pace", lambda: now[0], sleep)
+    for host in ("a", "b", "a"):
+        pace.wait(host)
     assert slept == [1.0]
     for _ in range(MOST_REQUESTS - 3):
         pace.wait("a")
     with pytest.raises(ToolError, match="within an hour"):
         pace.wait("c")
+    pace.wait("c", "another agent")
     now[0] += 3700
     pace.wait("c")
+
+
+RUNNER = """
+import sys
+from pathlib import Path
+from runner.web.pace import Pace
+
+waited = []
+pace = Pace(Path(sys.argv[1]), lambda: 1000.0, waited.append)
+sys.stdin.readline()
+for _ in range(25):
+    pace.wait("docs.example", sys.argv[2])
+print(*waited)
+"""
+
+
+def test_two_runners_of_a_machine_ask_a_host_as_often_as_one(tmp_path: Path) -> None:
+    """For both the clock stands still, so that every request has to wait a second longer than the one before it."""
+    folder = tmp_path / "pace"
+    words = [(sys.executable, "-c", RUNNER, folder, agent) for agent in ("one", "two")]
+    runners = [subprocess.Popen(each, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for each in words]
+    for each in runners:
+        print(file=each.stdin, flush=True)
+    waited = [float(word) for each in runners for word in each.communicate(timeout=60)[0].split()]
+    assert sorted(waited) == [float(number) for number in range(1, 50)]
+
+
+def test_a_clock_that_was_set_back_and_a_damaged_file_make_nobody_wait(tmp_path: Path) -> None:
+    now, slept = [50_000.0], list[float]()
+    pace = Pace(tmp_path / "pace", lambda: now[0], slept.append)
+    for _ in range(MOST_REQUESTS):
+        pace.wait("a")
+    now[0], slept[:] = 1000.0, []
+    pace.wait("a")
+    for file in (tmp_path / "pace").iterdir():
+        file.write_text('[1, "')
+    pace.wait("a")
+    assert slept == []
 
 
 def test_what_is_not_text_is_said(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def reach(lease: Lease) -> Reach:
     open_ = {group for group in lease.agent.tools if group in policy.egress}
     github = "github" in open_
     return Reach(
-        web=host.web if "web" in open_ else None,
+        web=host.web(lease.agent.name) if "web" in open_ and host.web is not None else None,
         github=partial(_read, lease) if github else None,
         comment=partial(_comment, lease) if "comment" in open_ else None,
         cloning=Cloning(host.cloning) if github and host.cloning is not None else None,

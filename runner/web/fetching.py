@@ -1,7 +1,6 @@
 """Pages for agents: robots asked, requests paced, answers kept on disk for a day."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -11,43 +10,16 @@ import msgspec
 
 from runner.errors import ToolError
 from runner.web import Page, request, robots
+from runner.web.pace import Pace
 from runner.web.readable import markdown
 from runner.web.request import Bounds
 
 KEPT = 24 * 3600.0  # seconds
-BETWEEN = 1.0
-"""Seconds between two requests to one host."""
-MOST_REQUESTS = 60
-"""Requests in an hour, whatever an agent is after."""
 CHARACTERS = 400_000
 """Of a page's text that are kept."""
 
 _TEXTS = ("text/plain", "text/markdown", "text/csv", "text/xml", "application/json", "application/xml", "text/x-rst")
 _PAGES = ("text/html", "application/xhtml+xml")
-
-
-class Pace:
-    """Waits before a host is asked again so soon; refuses when it was much in the last hour."""
-
-    def __init__(
-        self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._clock, self._sleep = clock, sleep
-        self._last: dict[str, float] = {}
-        self._recent: deque[float] = deque()
-
-    def wait(self, host: str) -> None:
-        """Return when `host` may be asked. Raises `ToolError` where that is not soon."""
-        now = self._clock()
-        while self._recent and now - self._recent[0] > 3600:
-            self._recent.popleft()
-        if len(self._recent) >= MOST_REQUESTS:
-            raise ToolError(f"That were {MOST_REQUESTS} requests within an hour: go on with what you have.")
-        pause = self._last.get(host, now - BETWEEN) + BETWEEN - now
-        if pause > 0:
-            self._sleep(pause)
-        self._last[host] = self._clock()
-        self._recent.append(self._last[host])
 
 
 class Fetcher:
@@ -61,21 +33,22 @@ class Fetcher:
         pace: Pace | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._kept, self._bounds, self._pace, self._now = kept, bounds or Bounds(), pace or Pace(), now
+        self._kept, self._bounds, self._now = kept, bounds or Bounds(), now
+        self._pace = pace or Pace(kept / "pace")
 
-    def fetch(self, url: str) -> Page:
-        """The page at `url`, or what was kept of it less than a day ago. Raises `ToolError`."""
+    def fetch(self, url: str, agent: str = "") -> Page:
+        """The page at `url` for `agent`, or what was kept of it less than a day ago. Raises `ToolError`."""
         address = request.checked(url, self._bounds)
         known = self._recall(address, Page)
         if known is not None and self._now() - known.fetched < KEPT:
             return msgspec.structs.replace(known, cached=True)
-        self._ask_robots(address)
-        page = self._page(self._get(address))
+        self._ask_robots(address, agent)
+        page = self._page(self._get(address, agent))
         self._keep(address, page)
         return page
 
-    def _get(self, address: str, most: int = request.MOST) -> request.Response:
-        self._pace.wait(urlsplit(address).netloc)
+    def _get(self, address: str, agent: str, most: int = request.MOST) -> request.Response:
+        self._pace.wait(urlsplit(address).netloc.lower(), agent)
         return request.get(address, self._bounds, most)
 
     def _page(self, response: request.Response) -> Page:
@@ -91,13 +64,13 @@ class Fetcher:
         cut = response.cut or len(text) > CHARACTERS
         return Page(response.address, title[:300], text[:CHARACTERS], self._now(), cut)
 
-    def _ask_robots(self, address: str) -> None:
+    def _ask_robots(self, address: str, agent: str) -> None:
         """Raises `ToolError` where the site does not want the page to be fetched (RFC 9309, 2.3.1)."""
         parts = urlsplit(address)
         place = f"{parts.scheme}://{parts.netloc}/robots.txt"
         known = self._recall(place, Page)
         if known is None or self._now() - known.fetched >= KEPT:
-            answer = self._get(place, robots.MOST)
+            answer = self._get(place, agent, robots.MOST)
             if answer.status >= 500:
                 raise ToolError(f"{parts.netloc} cannot say what may be fetched there ({answer.status}).")
             text = answer.body.decode("utf-8", "replace") if answer.status < 300 else ""

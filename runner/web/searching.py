@@ -1,12 +1,25 @@
 """A search through `ddgs` (DuckDuckGo): title, address and snippet of the first results."""
 
+from collections.abc import Callable
 from typing import Any
 
 from runner.errors import ToolError
 from runner.web import Hit
+from runner.web.pace import Pace
 
 RESULTS = 8
 SECONDS = 15
+HOST = "duckduckgo.com"
+
+
+def searching(pace: Pace, agent: str) -> Callable[[str, str, str], tuple[Hit, ...]]:
+    """`search` for one agent, at the pace of all who search from here."""
+
+    def paced(words: str, region: str, since: str) -> tuple[Hit, ...]:
+        pace.wait(HOST, agent)
+        return search(words, region, since)
+
+    return paced
 
 
 def search(
