@@ -1,7 +1,7 @@
-"""The thread that hears what people said on a forge, and shows them there how their tasks stand. Start at `Ear`.
+"""The thread that hears what people said on a forge, shows them there how their tasks stand, and writes to them.
 
-A delivery, a change in Git, a timer: each only says which tasks to attend to, and `runner.attend` looks everything up.
-The keeper goes on with the index meanwhile, however long the forge makes us wait.
+A delivery, a change in Git, a timer: each only says which tasks to attend to; `runner.attend` and `runner.mailing` look
+everything up. The keeper goes on with the index meanwhile, however long a server makes us wait. Start at `Ear`.
 """
 
 import queue
@@ -10,27 +10,27 @@ import sqlite3
 import threading
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from runner.agents import Settings
 from runner.attend import attend
 from runner.errors import UserError
-from runner.forge import Failed, Hook, Hosting
+from runner.forge import Hosting
 from runner.host import Host
+from runner.mailing import tell
 from runner.observe import View
 from runner.progress import Refs
 from runner.sight.owners import owner
+from runner.worker import plan
 from webhook import deliveries, store
 from webhook.index import Index
 from webhook.options import Options
+from webhook.redelivering import Redelivering
 
-BETWEEN_NOTES = 30.0  # seconds between two changes of what is shown on an issue (runner.forge.github_show)
+BETWEEN_NOTES = 30.0  # seconds between two changes of what is shown on an issue (runner.forge.github_notes)
 FIRST, LONGEST = 2.0, 300.0  # seconds until a look that failed is tried again; doubled each time
-TRIES = 3  # times that one delivery is asked for again
 PATIENCE = 5.0  # seconds that the end of the service waits for
-MOST = 20  # deliveries that one sweep asks for
 
 Ask = Callable[[Callable[[Index, Refs], Refs]], Refs]
 
@@ -46,13 +46,14 @@ class Ear:
         self.conn = store.connect(options.index)
         self._index: Index | None = None
         self._settings: Settings | None = None
+        self._attended: Settings | None = None  # with which everything was attended to
         self._host: Host | None = None
         self._hosting: Hosting | None = None
-        self._asked: Counter[str] = Counter()
+        self._redelivering = Redelivering(self.conn, log)
         self._thread = threading.Thread(target=self._run, name="ear", daemon=True)
         self._ended = threading.Event()
         self._owing: dict[str, frozenset[str]] = {}
-        self._said = self._refused = ""
+        self._said = ""
         self._unsettled = False
 
     def look_at(self, tasks: frozenset[str] = frozenset()) -> None:
@@ -116,20 +117,30 @@ class Ear:
         self.ask(lambda index, refs: refs)
         index = self._index = self._index or Index(self.options.index, self.options.site)
         settings = index.settings()
-        if settings.forge != "local":
+        view = None
+        if speaks(settings):
+            everything = everything or settings != self._attended  # of what stands so already nobody is written to
             host = self._wired(settings)
-            only = None if everything else self._tasks(tasks.union(*self._owing.values()))
-            if only is None or only:
-                attend(host, look=lambda: self._view(index, only), only=only)
-                self._unsettled = True
-            elif self._unsettled:  # nothing is heard just now: what the forge's pace held back can be waited for
-                host.forge.settle()
-                self._unsettled = False
+            view = self._attend(host, index, None if everything else self._tasks(tasks.union(*self._owing.values())))
         if self._owing:
             deliveries.mark(self.conn, list(self._owing), "done")
             self._owing.clear()
+        if view is not None:
+            tell(host, view, plan(view))
         if everything:
-            self._redeliver()
+            self._attended = settings
+            if self._hosting is not None:
+                self._redelivering.ask(self._hosting)
+
+    def _attend(self, host: Host, index: Index, only: frozenset[str] | None) -> View | None:
+        """Hear and show what there is of the tasks `only`, or of all; None where there are none."""
+        if only is None or only:
+            self._unsettled = host.forge.talks
+            return attend(host, look=lambda: self._view(index, only), only=only)
+        if self._unsettled:  # nothing is heard just now: what the forge's pace held back can be waited for
+            host.forge.settle()
+            self._unsettled = False
+        return None
 
     def _wired(self, settings: Settings) -> Host:
         """The host for the settings that are in force."""
@@ -162,32 +173,7 @@ class Ear:
         with suppress(sqlite3.Error):
             deliveries.mark(self.conn, list(self._owing), "failed", what[:500])
 
-    def _redeliver(self) -> None:
-        """Have those deliveries sent again that never came; where the token may not, the sweep itself is enough."""
-        hook = _hook(store.get(self.conn, "hook"))
-        if hook is None or self._hosting is None:
-            return
-        try:
-            for failed in self._missing(hook):
-                self._asked[failed.guid] += 1
-                self._hosting.redeliver(hook, failed.id)
-                self.log("redelivery asked", delivery=failed.guid)
-        except UserError as error:
-            if str(error) != self._refused:
-                self.log("redelivery refused", fault=str(error))
-            self._refused = str(error)
 
-    def _missing(self, hook: Hook) -> list[Failed]:
-        """The failed deliveries of which none came later, the newest attempt at each."""
-        assert self._hosting is not None
-        newest: dict[str, Failed] = {}
-        for failed in self._hosting.failed(hook):
-            newest.setdefault(failed.guid, failed)
-        missing = [each for guid, each in newest.items() if not deliveries.known(self.conn, guid)]
-        return [each for each in missing if self._asked[each.guid] < TRIES][:MOST]
-
-
-def _hook(word: str | None) -> Hook | None:
-    """`repository 12` as it is kept, read."""
-    kind, _, number = (word or "").partition(" ")
-    return Hook(kind, int(number)) if number.isdecimal() else None
+def speaks(settings: Settings) -> bool:
+    """Whether there is anybody to hear, or to write to."""
+    return settings.forge != "local" or settings.notifications.mail is not None

@@ -22,6 +22,7 @@ from webhook import store
 from webhook.beginnings import Beginnings
 from webhook.dispatch import Dispatcher, Workflow
 from webhook.events import Notice
+from webhook.hearing import speaks
 from webhook.index import Index
 from webhook.jobs import Work, slots
 from webhook.options import Options
@@ -36,7 +37,7 @@ class Health(NamedTuple):
 
 Answer = TypeVar("Answer")
 PATIENCE = 20.0  # seconds that somebody waits for an answer
-FEW = 50  # tasks whose change the forge is told at once; of more it hears with the next sweep
+FEW = 50  # tasks whose change people are told at once; of more they hear with the next sweep
 
 
 class Question(NamedTuple):
@@ -161,7 +162,7 @@ class Keeper:
             _answer(asked, index, refs)
             if done.tasks:
                 self.log("refreshed", tasks=len(done.tasks), ms=round(1000 * (time.perf_counter() - began), 1))
-            if 0 < len(done.tasks) <= FEW and index.settings().forge != "local":
+            if 0 < len(done.tasks) <= FEW and speaks(index.settings()):
                 self.changed(done.tasks)
             self.dispatcher.stir(tasks)
             self.work.forget(tasks, everything=sweep)
