@@ -161,16 +161,19 @@ def plan(as_json: bool) -> None:
 @cli.command()
 @click.argument("id")
 @click.option("--approve", is_flag=True, help="Merge the proposal.")
+@click.option("--head", metavar="SHA", help="With --approve: only if the proposal is still this commit.")
 @click.option("--comment", metavar="TEXT", help="Send the stage back to its agent with this.")
 @click.option("--reject", metavar="TEXT", help="Close the proposal; `pullwright retry` starts the next attempt.")
-def review(id: str, approve: bool, comment: str | None, reject: str | None) -> None:
+def review(id: str, approve: bool, head: str | None, comment: str | None, reject: str | None) -> None:
     """Answer a proposal: approve it, comment on it, or reject it."""
     if sum((approve, comment is not None, reject is not None)) != 1:
         raise click.UsageError("say one of --approve, --comment TEXT, --reject TEXT")
+    if head is not None and not approve:
+        raise click.UsageError("--head says what is approved: it goes with --approve")
     from pullwright.people import approve_stage, say
 
     if approve:
-        for line in approve_stage(Path.cwd(), id):
+        for line in approve_stage(Path.cwd(), id, head):
             click.echo(line)
     elif comment is not None:
         click.echo(say(Path.cwd(), id, "comment", text=comment))

@@ -16,15 +16,15 @@ from runner.state import TaskState
 from runner.task import Budget
 
 
-def approve_stage(folder: Path, task: str) -> Iterator[str]:
+def approve_stage(folder: Path, task: str, head: str | None = None) -> Iterator[str]:
     """Merge a task's proposal as the person who runs the command; yields what was done and what is next.
 
-    Raises `UserError` with the reason why not.
+    `head` is the commit that the person saw; None: whatever is there now. Raises `UserError` with the reason why not.
     """
     site = site_at(folder)
     view = observe(site)
     state = view.state(task)
-    yield f"{task}  {approve(site, view, state, person(site.folder))}"
+    yield f"{task}  {approve(site, view, state, person(site.folder), head)}"
     yield _after(state, site, view)
 
 

@@ -12,18 +12,38 @@ from runner.host import Site
 from runner.observe import View
 from runner.state import TaskState
 
+DIGITS, LEAST = 10, 7
+"""Of a commit's id, as it is shown; as many at least name one."""
 
-def approve(site: Site, view: View, state: TaskState, by: Identity) -> str:
-    """Merge a task's proposal as the person `by`; returns a sentence. Raises `UserError` with the reason why not."""
+
+def approve(site: Site, view: View, state: TaskState, by: Identity, head: str | None = None) -> str:
+    """Merge a task's proposal as the person `by`; returns a sentence. Raises `UserError` with the reason why not.
+
+    `head` is the commit that the person saw, or its beginning: another one is not merged. None: what is there now.
+    """
     task = state.task.id
-    why_not = unready(state)
+    why_not = unready(state) or unseen(state, head)
     if why_not is not None:
         raise UserError(f"{task}: {why_not}", f"pullwright task show {task}")
     host = wiring.host(site, view.settings, say=lambda line: None)
     answer = acting.merge(host, view, state, by=by)
     if isinstance(answer, Refused):
         raise UserError(f"{task}: {answer.reason}", _way_round(task, answer))
-    return answer
+    return f"{answer} (commit {seen(state)})"
+
+
+def seen(state: TaskState) -> str:
+    """Pure: the commit that a proposal is just now, as people are shown it; nothing where none waits."""
+    opened = state.open
+    return opened.head[:DIGITS] if opened is not None and opened.entry.state == "ready" else ""
+
+
+def unseen(state: TaskState, head: str | None) -> str | None:
+    """Pure: why what was seen, `head`, is not what would be merged, or None."""
+    there = state.open.head if state.open is not None else ""
+    if head is None or (len(head) >= LEAST and there.startswith(head.lower())):
+        return None
+    return f"the proposal has changed since you looked at it: it is {there[:DIGITS]} now"
 
 
 def unready(state: TaskState) -> str | None:

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import pytest
 from answer_parts import AT, MODELS, agent, ask, calls
-from repositories import COMMAND, Ran, add_task, bare_hub, git, project, settings, typed
+from repositories import COMMAND, DESIGN, Ran, add_task, bare_hub, commit, git, project, settings, typed
 from scenes import Scene
 from wire import ScriptedOllama
 from wire.ollama import chunk, last, says, stream
 from wire.server import Answer
 
 from pullwright.chat import drafting
-from pullwright.chat.deeds import deed
+from pullwright.chat.deeds import deed, status
 from pullwright.chat.flow import Flow, flowed
 from pullwright.chat.room import Room, enter, hears
 from pullwright.chat.show import clock, footnotes
@@ -203,8 +203,41 @@ def test_words_to_a_task_are_a_command_and_a_message_of_one_id(repository: Path)
 def test_a_proposal_is_approved_from_the_talk(repository: Path) -> None:
     Scene(repository).run()
     talk = room(repository)
-    assert list(deed(talk, Order("approve"))) == ["design is merged into work/greet"]
+    head = git(repository, "rev-parse", "agents/greet/design")[:10]
+    assert list(deed(talk, Order("approve"))) == [f"design is merged into work/greet (commit {head})"]
     assert any("next: scripted takes build" in line for line in deed(talk, Order("status")))
+
+
+def test_what_is_approved_is_what_was_shown(repository: Path) -> None:
+    """Somebody pushes onto the proposal while the person reads it."""
+    scene = Scene(repository)
+    scene.run()
+    talk = room(repository)
+    shown = list(status(talk))
+    before = git(repository, "rev-parse", "agents/greet/design")[:10]
+    assert shown[0].endswith(f"({before})") and f"  → /approve merges {before}, and nothing that comes later" in shown
+    git(repository, "checkout", "-q", "agents/greet/design")
+    commit(repository, "A person's own", {"tasks/greet/design.md": DESIGN + "And more.\n"})
+    git(repository, "checkout", "-q", "main")
+    scene.run()  # the gates again
+    now = git(repository, "rev-parse", "agents/greet/design")[:10]
+    with pytest.raises(UserError, match=f"has changed since you looked at it: it is {now} now"):
+        list(deed(talk, Order("approve")))
+    for head, status_, said in (
+        (before, 1, f"it is {now} now"), (now[:6], 1, "has changed"), ("", 1, "has changed"),
+        (now.upper(), 0, f"design is merged into work/greet (commit {now})"),
+    ):  # fmt: skip
+        ran = typed(repository, "review", "greet", "--approve", "--head", head)
+        assert ran.status == status_ and said in ran.out + ran.err, (head, ran)
+    assert typed(repository, "review", "greet", "--reject", "no", "--head", now).status == 2
+
+
+def test_nothing_is_approved_that_came_after_the_last_look(repository: Path) -> None:
+    talk = room(repository)
+    Scene(repository).run()
+    with pytest.raises(UserError, match="has changed since you looked"):
+        list(deed(talk, Order("approve")))
+    assert len(list(deed(talk, Order("approve")))) == 1, "now it was looked at"
 
 
 def test_files_go_with_the_next_message(repository: Path, tmp_path: Path) -> None:

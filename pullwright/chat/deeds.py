@@ -8,6 +8,7 @@ from pullwright import standing
 from pullwright.chat.room import Room
 from pullwright.chat.words import Order, bounds
 from pullwright.people import budget_of, in_words
+from runner.approval import seen
 from runner.errors import UserError
 from runner.people.remarks import Unknown
 from runner.talk.telling import asks
@@ -39,8 +40,11 @@ def status(room: Room) -> Iterator[str]:
     """Where the task stands and what a person can do about it, as the last look has it."""
     step, _ = room.step()
     said = standing.words(step, room.site.hub, room.view.settings.base)
-    yield f"{room.state().task.id}  {standing.position(step)}  {said.reason}"
+    head = seen(room.state())
+    yield f"{room.state().task.id}  {standing.position(step)}  {said.reason}" + (f" ({head})" if head else "")
     yield from (f"  → {way}" for way in said.ways)
+    if head:
+        yield f"  → /approve merges {head}, and nothing that comes later"
     if asks(room.state()):
         yield "  → /answer TEXT answers it here"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner import commands, wiring
-from runner.approval import approve, person
+from runner.approval import approve, person, seen
 from runner.commands import Command
 from runner.decide import Action
 from runner.errors import UserError
@@ -143,9 +143,13 @@ class Room:
         self.look()
 
     def approve(self) -> str:
-        """Merge the task's proposal; a sentence. Raises `UserError` with the reason why not."""
+        """Merge the task's proposal if it is still what the last look showed; a sentence.
+
+        Raises `UserError` with the reason why not.
+        """
+        shown = seen(self.state())
         self.look()
-        said = approve(self.site, self.view, self.state(), person(self.site.folder))
+        said = approve(self.site, self.view, self.state(), person(self.site.folder), shown)
         self.look()
         return said
 

@@ -50,9 +50,7 @@ def _done(room: Room, slug: str, verb: str, form: Form, me: Visitor) -> None:
     if verb == "approve":
         if settings.forge == "github":
             raise UserError("proposals are merged on GitHub", "merge its pull request there")
-        if state.open is not None and form.get("head") != state.open.head:
-            raise UserError("the proposal has changed since you looked at it", "look at it again")
-        approve(room.site, View(refs, settings, Backlog((), ()), (state,)), state, me.identity)
+        approve(room.site, View(refs, settings, Backlog((), ()), (state,)), state, me.identity, form.get("head", ""))
     else:
         words = said(verb, form)
         if verb == "set-budget":  # bounds that are not named stay as they are
