@@ -45,7 +45,7 @@ read -r at how < {folder}/plan
 case "$how" in
   before) kill -9 -"$PPID" ;;
   after) {git} "$@"; kill -9 -"$PPID" ;;
-  orphan) kill -9 "$PPID"; sleep 0.3; exec {git} "$@" ;;
+  orphan) kill -9 "$PPID"; sleep 0.3; {git} "$@"; touch {folder}/ended ;;
   stop) kill -STOP -"$PPID"; exec {git} "$@" ;;
 esac
 """
@@ -134,6 +134,14 @@ def kill_at_git(place: Stand, number: int, how: str) -> Ended:
     """`pullwright run`, killed at its outgoing command `number`."""
     (place.tools / "plan").write_text(f"{number} {how}\n")
     return run(place.first, *COMMAND, "run", path=place.tools)
+
+
+def orphan_ended(place: Stand) -> None:
+    """Wait until the command that outlived its runner has come to its end."""
+    deadline = time.monotonic() + 60
+    while not (place.tools / "ended").exists():
+        assert time.monotonic() < deadline, "the orphan never ended"
+        time.sleep(0.02)
 
 
 def start_at_git(place: Stand, number: int, how: str) -> "subprocess.Popen[str]":

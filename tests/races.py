@@ -163,7 +163,7 @@ class Fleet:
 
     def close(self) -> None:
         for process in self.processes:
-            process.communicate(timeout=30)
+            process.communicate(timeout=300)
 
     @staticmethod
     def _line(process: "subprocess.Popen[bytes]") -> bytes:
