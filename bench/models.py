@@ -1,10 +1,11 @@
-"""How real, very small models do in the real loop: `make bench-models`, or `python bench/models.py record [turns]`.
+"""How real, very small models do in the real loop: `make bench-models`, or `python bench/models.py record [MODEL …]`.
 
-Models out of packages (tests/wire/weights.py) behind a real llama-server on loopback, one thread. Ten tasks are played
-by the loop itself, with its prompt, its seeded turns and its tools in the sandbox, in four ways: actions by schema, the
-same protocol without the schema, fenced text, and native calls. Then ten files are asked for, in a fence and, as a
-control, as a string of the JSON. Every trajectory is kept in bench/recorded/, and the tables of docs/small-models.md
-are made from those files alone: without `record` nothing is played, and the tables are made again.
+Models out of packages (tests/wire/weights.py) on a real llama-server on loopback, one thread, behind Ollama's interface
+(native calls without it). Ten tasks are played by the loop itself, with its prompt, its seeded turns and its tools in
+the sandbox, in four ways: actions by schema, the same protocol without the schema, fenced text, and native calls. Then
+ten files are asked for, in a fence and, as a control, as a string of the JSON. Every trajectory is kept in
+bench/recorded/, and the tables of docs/small-models.md are made from those files alone: without `record` nothing is
+played, and the tables are made again.
 """
 
 import json
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,13 +24,14 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from tool_parts import make_work  # noqa: E402
-from wire.weights import GEMMA, SMOLLM2, Weights, llama_server  # noqa: E402
+from wire.weights import GEMMA, SMOLLM2, OllamaOverLlama, Weights, llama_server  # noqa: E402
 
 from runner import prompting  # noqa: E402
 from runner.lifecycle import STAGES, Stage  # noqa: E402
 from runner.loop.dialogue import Bounds, converse  # noqa: E402
 from runner.loop.trajectory import Ended, Entry, Ran, Replied, Started, Told, Trajectory, entries  # noqa: E402
-from runner.models import Abilities, Message, Model, Reply, Request  # noqa: E402
+from runner.models import Abilities, Message, Model, Reply, Request, ToolCall  # noqa: E402
+from runner.models.ollama import Ollama  # noqa: E402
 from runner.models.openai import OpenAI  # noqa: E402
 from runner.protocols import PROTOCOLS, Act, NeedBody, Read  # noqa: E402
 from runner.record import Request as Task  # noqa: E402
@@ -39,6 +42,8 @@ PAGE = ROOT / "docs" / "small-models.md"
 MARKS = "<!-- made by make bench-models -->", "<!-- end -->"
 WEIGHTS = (SMOLLM2, GEMMA)
 CONTEXT, STEPS = 4096, 8
+TURNS = {"json": 52, "json-free": 24, "text": 24, "native": 24}
+"""At least so many turns a way. What is not held to a schema runs on, and is asked less."""
 NAMES = ("bash", "view", "write", "edit", "finish")
 FILES = {
     "temp.py": "a function that turns Celsius into Fahrenheit",
@@ -52,6 +57,8 @@ FILES = {
     "fibonacci.py": "the n-th Fibonacci number",
     "palindrome.py": "a function that says whether a text is a palindrome",
 }
+WRITTEN = ("double.py", "def double(number):\n    return 2 * number\n")
+THOUGHT = "I write it."
 PROJECT = {"README.md": "A small project.\n", "main.py": 'print("hello")\n', "tests/test_main.py": "import main\n"}
 WAYS = {
     "json": "`json`, by schema",
@@ -72,6 +79,10 @@ class Free:
         """What the model itself says."""
         return self.model.check()
 
+    def load(self) -> Abilities:
+        """What the model itself says."""
+        return self.model.load()
+
     def identity(self) -> str:
         """What the model itself says."""
         return self.model.identity()
@@ -80,20 +91,23 @@ class Free:
         """The answer to the request without its schema."""
         return self.model.reply(msgspec.structs.replace(request, schema=None), on_text)
 
+    def stop(self) -> None:
+        """End the reply that is on its way."""
+        self.model.stop()
+
 
 # --- playing -------------------------------------------------------------------------------------------------------
 
 
-def record(weights: Weights, turns: int) -> None:
-    """Play every way until it has so many turns, and ask for the files; everything that was said is kept."""
+def record(weights: Weights) -> None:
+    """Play every way until it has its turns, and ask for the files; everything that was said is kept."""
     RECORDED.mkdir(exist_ok=True)
-    with llama_server(CONTEXT, weights) as address:
-        model = OpenAI(weights.name, f"{address}/v1", CONTEXT, weights.output)
+    with servers(weights) as (model, native):
+        others: dict[str, Model] = {"json-free": Free(model), "native": native}
         for way in ways(weights):
-            asked = Free(model) if way == "json-free" else model
             path = RECORDED / f"{slug(weights)}.{way}.jsonl"
             path.write_bytes(b"")
-            for run in played(asked, way.partition("-")[0], turns, weights.output):
+            for run in played(others.get(way, model), way.partition("-")[0], TURNS[way], weights.output):
                 path.write_bytes(path.read_bytes() + run)
             print(weights.name, way, path.stat().st_size, "bytes", flush=True)
         texts = [
@@ -103,6 +117,19 @@ def record(weights: Weights, turns: int) -> None:
         ]
     lines = "".join(json.dumps(line) + "\n" for line in texts)
     (RECORDED / f"{slug(weights)}.bodies.jsonl").write_text(lines)
+
+
+@contextmanager
+def servers(weights: Weights) -> Iterator[tuple[Model, Model]]:
+    """The model behind Ollama's interface, and behind llama-server's own, which takes tools."""
+    with (
+        llama_server(CONTEXT, weights) as address,
+        OllamaOverLlama(address, models={weights.name: ("completion",)}, loaded=CONTEXT) as ollama,
+    ):
+        yield (
+            Ollama(weights.name, ollama.url, CONTEXT, weights.output),
+            OpenAI(weights.name, f"{address}/v1", CONTEXT, weights.output),
+        )
 
 
 def ways(weights: Weights) -> tuple[str, ...]:
@@ -155,23 +182,39 @@ def one(model: Model, protocol: str, place: Path, path: str, text: str, output: 
 
 
 def fenced(model: Model, path: str, output: int) -> str | None:
-    """The text of a file as the runner asks for it."""
+    """The text of a file as the runner asks for it, after one that was written."""
     protocol, tools = PROTOCOLS["json"], tuple(describe(TOOLS[name]) for name in NAMES)
-    messages = (Message("system", "You are a careful programmer."), Message("user", f"Write {path}: {FILES[path]}."))
-    action = {"thought": "I write it.", "tool": "write", "arguments": {"path": path}}
+    action = {"thought": THOUGHT, "tool": "write", "arguments": {"path": path}}
     read: Read = protocol.read(Reply(json.dumps(action)), tools)
     while isinstance(read, NeedBody):
-        asked = protocol.body_request(messages, tools, read, max_tokens=output, temperature=0.1, turn=0)
+        asked = protocol.body_request(opened(path), tools, read, max_tokens=output, temperature=0.1, turn=0)
         read = protocol.read_body(model.reply(asked), read)
     return str(read.call.arguments["content"]) if isinstance(read, Act) else None
 
 
+def opened(path: str) -> tuple[Message, ...]:
+    """A conversation in which one file was written and the next is wanted."""
+    written = ToolCall("write", {"path": WRITTEN[0], "content": WRITTEN[1]}, "w")
+    return (
+        Message("system", "You are a careful programmer."),
+        Message("user", f"Write {WRITTEN[0]}: a function that doubles a number."),
+        Message("assistant", THOUGHT, calls=(written,)),
+        Message("tool", f"{WRITTEN[0]} was written.", answers="w", tool="write"),
+        Message("user", f"Write {path}: {FILES[path]}."),
+    )
+
+
 def inside(model: Model, path: str, output: int) -> str | None:
-    """The text of a file as a string under a schema, which the runner never asks for."""
+    """The text of a file as a string under a schema, after one that was written so; the runner never asks for that."""
     shape = {"path": {"const": path}, "content": {"type": "string"}}
     schema = {"type": "object", "properties": shape, "required": list(shape), "additionalProperties": False}
-    question = f"Write {path}: {FILES[path]}. Reply with JSON: path and content, the complete new text of the file."
-    reply = model.reply(Request((Message("user", question),), schema=schema, max_tokens=output))
+    question = "Write {}: {}. Reply with JSON: path and content, the complete new text of the file."
+    messages = (
+        Message("user", question.format(WRITTEN[0], "a function that doubles a number")),
+        Message("assistant", json.dumps(dict(zip(shape, WRITTEN, strict=True)))),
+        Message("user", question.format(path, FILES[path])),
+    )
+    reply = model.reply(Request(messages, schema=schema, max_tokens=output))
     try:
         return str(json.loads(reply.text)["content"])
     except (ValueError, KeyError):
@@ -182,11 +225,11 @@ def inside(model: Model, path: str, output: int) -> str | None:
 
 
 class Turn(NamedTuple):
-    """One reply with the bodies it owed: the protocol that asked, what came of it, whether it owed one."""
+    """One reply with the bodies it owed: the protocol that asked, what came of it, its tokens, whether it owed one."""
 
     protocol: str
     came: Ran | Told
-    seconds: float
+    tokens: int
     owed: bool
 
 
@@ -200,7 +243,7 @@ def turns_of(recorded: Iterable[Entry]) -> Iterator[Turn]:
             case Replied():
                 said.append(entry)
             case Ran() | Told() if said:
-                yield Turn(protocol, entry, sum(reply.seconds for reply in said), said[-1].body)
+                yield Turn(protocol, entry, sum(heard.reply.completion_tokens for heard in said), said[-1].body)
                 said = []
 
 
@@ -220,11 +263,11 @@ def row(weights: Weights, way: str, recorded: list[Entry]) -> str:
     own = [turn for turn in turns if turn.protocol == way.partition("-")[0]]
     valid, repeats = sum(map(is_action, own)), sum(rule(turn) == "repeat" for turn in turns)
     ends = [entry for entry in recorded if isinstance(entry, Ended)]
-    pace = sum(turn.seconds for turn in turns) / len(turns)
+    tokens = sum(turn.tokens for turn in turns) / len(turns)
     share = f"{valid} of {len(own)} ({valid / len(own):.0%})"
     return (
         f"| {weights.name} | {WAYS[way]} | {len(turns)} | {share} | {repeats} "
-        f"| {len(turns) / len(ends):.1f} | {ended(ends)} | {pace:.1f} |"
+        f"| {len(turns) / len(ends):.1f} | {ended(ends)} | {tokens:.0f} |"
     )
 
 
@@ -260,7 +303,7 @@ def compiles(text: str) -> bool:
 def table() -> str:
     """Both tables, from what was recorded."""
     lines = [
-        "| model | asked by | turns | actions of its own turns | repeats caught | turns a run | runs ended | seconds |",
+        "| model | asked by | turns | actions of its own turns | repeats caught | turns a run | runs ended | tokens |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *(row(weights, way, read(weights, way)) for weights in WEIGHTS for way in WAYS if kept(weights, way)),
         "",
@@ -296,8 +339,10 @@ def into_page(page: str) -> str:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["record"]:
         for present in WEIGHTS:
+            if sys.argv[2:] and slug(present) not in sys.argv[2:]:
+                continue
             if present.installed:
-                record(present, int(sys.argv[2]) if len(sys.argv) > 2 else 36)
+                record(present)
             else:
                 print(f"{present.name} is not measured: {present.package} is not installed")
     if PAGE.exists():

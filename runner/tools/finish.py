@@ -11,6 +11,6 @@ from runner.tools.work import Finish, Prose, Work
 def finish(work: Work, summary: Annotated[str, Meta(min_length=1, max_length=4000), Prose]) -> Finish:
     """Say that everything this stage asks for is done. The runner then checks it.
 
-    summary: what was done, such as Names with a dot are accepted; two tests were added.
+    summary: what was done, such as Names with a dot are accepted, with two tests.
     """
     return Finish(plain(summary))

@@ -2,7 +2,7 @@
 
 SmolLM2-135M-Instruct comes with `make test`; Gemma-3-270M (the base model, 250 MB) with `make bench-models` alone.
 They prove constrained decoding and the reading of real replies. Nothing here is Ollama: `OllamaOverLlama` only puts its
-interface in front of the same server, with the texts that Ollama's source has for errors.
+interface in front of the same server, with llama.cpp's own grammars and the texts that Ollama's source has for errors.
 """
 
 import importlib.util
@@ -11,11 +11,12 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from wire.grammar import grammar
 from wire.ollama import ScriptedOllama, chunk, error, last, stream
 from wire.server import Answer, Asked
 
@@ -69,6 +70,9 @@ print(server.listening_address, flush=True)
 sys.stdin.read()
 """
 
+# Ollama ends a reply in silence there (llm/llama_server.go: tokenRepeat).
+EQUAL_TOKENS = 30
+
 
 @contextmanager
 def llama_server(context: int = 4096, weights: Weights = SMOLLM2) -> Iterator[str]:
@@ -101,7 +105,7 @@ class OllamaOverLlama(ScriptedOllama):
         self._upstream = upstream
 
     def answer(self, asked: Asked) -> Answer:
-        if asked.path != "/api/chat":
+        if asked.path != "/api/chat" or not asked.body.get("messages"):
             return super().answer(asked)
         self.requests.append(asked)
         request = urllib.request.Request(
@@ -110,8 +114,8 @@ class OllamaOverLlama(ScriptedOllama):
             {"Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=120) as response:
-                return _streamed(json.load(response))
+            with urllib.request.urlopen(request, timeout=600) as response:
+                return stream(*_lines(_events(response)))
         except urllib.error.HTTPError as problem:
             return error(problem.code, problem.read().decode())
 
@@ -120,15 +124,27 @@ def _completion(body: dict[str, Any]) -> dict[str, Any]:
     options = body["options"]
     asked = {"messages": body["messages"], "temperature": options["temperature"], "max_tokens": options["num_predict"]}
     if "format" in body:
-        asked["response_format"] = {"type": "json_schema", "json_schema": {"name": "f", "schema": body["format"]}}
-    return asked | {"stop": options.get("stop", [])}
+        asked["grammar"] = grammar(body["format"])
+    return asked | {"stop": options.get("stop", []), "stream": True, "stream_options": {"include_usage": True}}
 
 
-def _streamed(completion: dict[str, Any]) -> Answer:
-    choice, usage = completion["choices"][0], completion["usage"]
-    text = choice["message"]["content"] or ""
-    pieces = [chunk(text[start : start + 4]) for start in range(0, len(text), 4)]
-    return stream(
-        *pieces,
-        last(reason=choice["finish_reason"], prompt=usage["prompt_tokens"], generated=usage["completion_tokens"]),
-    )
+def _events(response: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """What a stream of server-sent events holds."""
+    for line in response:
+        if line.startswith(b"data: {"):
+            yield json.loads(line.removeprefix(b"data: "))
+
+
+def _lines(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A completion as Ollama streams it: without an end after too many equal tokens, blank ones among them."""
+    before, equal, reason, usage = "", 0, "stop", {"prompt_tokens": 0, "completion_tokens": 0}
+    for event in events:
+        usage = event.get("usage") or usage
+        for choice in event["choices"]:
+            reason = choice["finish_reason"] or reason
+            if text := choice["delta"].get("content"):
+                yield chunk(text)
+                before, equal = text.strip(), equal + 1 if text.strip() == before else 0
+        if equal > EQUAL_TOKENS:
+            return
+    yield last(reason=reason, prompt=usage["prompt_tokens"], generated=usage["completion_tokens"])
