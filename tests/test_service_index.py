@@ -14,7 +14,7 @@ from runner.agents import Agent, Settings
 from runner.lifecycle import Stage
 from runner.observe import observe
 from runner.parsing.yamldoc import dump
-from webhook.index import Index
+from webhook.index import Index, standing
 from webhook.queries import Reader
 
 
@@ -90,13 +90,13 @@ def test_an_agent_whose_lease_has_expired_is_busy_no_more(world: World, tmp_path
     world.claim("ape", Stage.BUILD, 1, "gemma")
     status, busy = "SELECT status FROM agents WHERE name = 'gemma'", ("busy",)
     index.refresh(world.refs())
-    assert (rows(index, status), index.busy(world.refs())) == ([busy], {"gemma": 1})
+    assert (rows(index, status), standing.busy(index, world.refs())) == ([busy], {"gemma": 1})
     for minutes, expected in ((29, busy), (2, ("available",))):
         now[0] += 60 * minutes
         index.refresh(world.refs())
         assert rows(index, status) == [expected]
         assert index.verify(world.refs()) == []
-    assert index.busy(world.refs()) == {}
+    assert standing.busy(index, world.refs()) == {}
     index.close()
 
 

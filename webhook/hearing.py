@@ -24,7 +24,7 @@ from runner.progress import Refs
 from runner.sight.owners import owner
 from runner.worker import plan
 from webhook import deliveries, store
-from webhook.index import Index
+from webhook.index import Index, standing
 from webhook.options import Options
 from webhook.redelivering import Redelivering
 
@@ -153,7 +153,7 @@ class Ear:
 
     def _view(self, index: Index, only: frozenset[str] | None) -> View:
         """How things stand once the keeper has looked at the hub; it takes note of what the last look changed."""
-        return index.view(self.ask(lambda index, refs: refs), only)
+        return standing.view(index, self.ask(lambda index, refs: refs), only)
 
     def _tasks(self, words: Iterable[str]) -> frozenset[str]:
         """The tasks that words of deliveries mean: their ids, and `#12` for whatever pull request 12 belongs to."""

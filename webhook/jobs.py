@@ -9,7 +9,7 @@ from runner.progress import Afresh, Refs
 from runner.state import TaskState
 from runner.worker import is_work
 from webhook.dispatch import Job
-from webhook.index import Index
+from webhook.index import Index, standing
 
 
 class Quiet(NamedTuple):
@@ -42,17 +42,22 @@ class Work:
         Only tasks that the index does not know to be held are looked at; one that is at work, or for which no runner
         `may` be started now, keeps no other waiting.
         """
-        settings, away, candidates = index.candidates(refs)
-        busy = index.busy(refs)
-        late = index.late(refs)
+        slugs, settings, away, busy, late = standing.candidates(index, refs)
         jobs: list[Job] = []
-        for slug in candidates:
+        for slug in slugs:
             if len(jobs) >= slots(settings):
                 break
-            now = Quiet(index.version(refs, slug), tuple(sorted(busy.items())), away, settings, slug in late, refs.base)
+            now = Quiet(
+                standing.version(index, refs, slug),
+                tuple(sorted(busy.items())),
+                away,
+                settings,
+                slug in late,
+                refs.base,
+            )
             if slug in running or self._is_quiet(slug, now):
                 continue
-            state = index.state(refs, slug, Afresh(index.site))
+            state = standing.states(index, refs, [slug], Afresh(index.site)).get(slug)
             if state is None or state.current is None:
                 continue
             job, action = Job(slug, str(state.current), now.version), decide(state, settings, Crew(busy, away))

@@ -44,7 +44,7 @@ def new_task(site: Site, index: Index, refs: Refs, asked: NewTask) -> Made:
         parse_task(path, data)
     except UserError as error:
         raise Senseless(str(error)) from error
-    if index.sight.ground.named(slug) or index.conn.execute("SELECT 1 FROM tasks WHERE slug = ?", (slug,)).fetchone():
+    if index.names(refs, slug):
         raise Conflict(f"there is a task {slug} already: give another id")
     tree = git.tree_with(site.repo, git.tree_of(site.repo, refs.base), {path: data})
     made = git.commit(site.repo, tree, [refs.base], f"Task: {asked.title}\n")

@@ -12,7 +12,7 @@ from runner.lifecycle import Stage, stage_branch
 from runner.progress import Refs
 from runner.seen import unmoved_for
 from runner.sight import Sight
-from webhook.landings import Version
+from webhook.index.landings import Version
 from webhook.rows import Names, Row
 
 

@@ -28,7 +28,8 @@ from runner.sight.pipes import iso
 from runner.state import TaskState
 from runner.subtasks import waiting
 from runner.task import Task
-from webhook import landings, store
+from webhook import store
+from webhook.index import landings
 from webhook.rows import Dates, Family
 
 

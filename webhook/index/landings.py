@@ -110,6 +110,13 @@ def versions(conn: sqlite3.Connection, pipes: Pipes) -> list[Version]:
     return found
 
 
+def in_force(versions: list[Version]) -> Settings:
+    """The last settings that can be read. Raises `UserError` where there are none."""
+    if not versions:
+        raise UserError("agents.yaml on the base branch cannot be read", "pullwright task list says what is wrong")
+    return versions[-1].settings
+
+
 @lru_cache(maxsize=64)
 def _settings(pipes: Pipes, blob: str) -> Settings | None:
     """The settings in a blob, whose content never changes: every look asks for them. None: they cannot be read."""
