@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from kills import (
     stand,
     template,
 )
-from repositories import COMMAND
+from repositories import COMMAND, at_home
 
 SECONDS = 10.0  # of kills in `make test`
 
@@ -42,23 +42,36 @@ class Point(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """The undisturbed run: its hub to be copied, how it stands at the end, and every point where one can be killed."""
+    """The undisturbed run: its hub to be copied, how it stands at the end, and every point where one can be killed.
+
+    `other` ran in the same way to another end.
+    """
 
     source: Path
     folder: Path
     place: Stand
+    other: Stand
     points: list[Point]
 
 
-@pytest.fixture
-def whole(tmp_path: Path, person: Path) -> Whole:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
     """A task's undisturbed run, traced."""
-    source = template(tmp_path)
-    place = stand(source, tmp_path / "whole")
+    top = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        at_home(top, patch)
+        yield _whole(top)
+
+
+def _whole(top: Path) -> Whole:
+    source = template(top)
+    place, other = stand(source, top / "whole"), stand(source, top / "other")
     ended = kill_at_git(place, 0, "never")
     assert ended.status == 0, ended.said
     commands = outgoing(place)
-    counted = kill_at_step(stand(source, tmp_path / "counted"), 0)
+    replies = other.first / ".pullwright" / "replies.yaml"
+    replies.write_text(replies.read_text().replace("Both lines are there.", "Both are there."))
+    counted = kill_at_step(other, 0)
     boundaries = int(re.findall(r"boundaries: (\d+)", counted.said)[0])
     points = [
         Point(how, number, other)
@@ -69,7 +82,7 @@ def whole(tmp_path: Path, person: Path) -> Whole:
     ]
     points += [Point("step", number, other) for number in range(1, boundaries + 1) for other in (False, True)]
     assert len(commands) > 40 and boundaries > 60, "the whole task is traced"
-    return Whole(source, tmp_path, place, points)
+    return Whole(source, top, place, other, points)
 
 
 def killed(place: Stand, point: Point) -> Ended:
@@ -88,6 +101,12 @@ def suffer(whole: Whole, point: Point) -> None:
         orphan_ended(place)
     check(place, whole.place, taken_over=point.other, where=str(point))
     shutil.rmtree(whole.folder / point.name)
+
+
+def test_the_comparison_sees_a_difference(whole: Whole) -> None:
+    check(whole.place, whole.place, taken_over=False, where="the control")
+    with pytest.raises(AssertionError):
+        check(whole.other, whole.place, taken_over=False, where="")
 
 
 def test_a_task_that_is_killed_anywhere_ends_as_if_it_had_not_been(
@@ -151,15 +170,3 @@ def test_runs_killed_again_and_again_at_any_moment(whole: Whole, capsys: pytest.
         shutil.rmtree(whole.folder / f"random-{number}")
     with capsys.disabled():
         print(f"\n20 tasks killed {kills} times at random moments: each ended as the undisturbed run")
-
-
-def test_the_comparison_sees_a_difference(tmp_path: Path, person: Path) -> None:
-    source = template(tmp_path)
-    place, other = stand(source, tmp_path / "whole"), stand(source, tmp_path / "other")
-    replies = other.first / ".pullwright" / "replies.yaml"
-    replies.write_text(replies.read_text().replace("Both lines are there.", "Both are there."))
-    run_whole(place.first)
-    run_whole(other.first)
-    check(place, place, taken_over=False, where="the control")
-    with pytest.raises(AssertionError):
-        check(other, place, taken_over=False, where="")

@@ -19,7 +19,7 @@ from scenes import PAT, Scene
 from runner import acting
 from runner.forge import Refused
 
-SAMPLE = 2
+SAMPLE = 1
 
 
 def stopped(runner: "subprocess.Popen[str]") -> None:
