@@ -89,7 +89,7 @@ def backlog(files: Mapping[str, bytes], irregular: Collection[str] = frozenset()
     """
     paths = candidates(files)
     doubles = _doubles(paths)
-    found = [doubles.get(path) or _parsed(path, files[path], path in irregular) for path in paths]
+    found = [doubles.get(path) or parsed(path, files[path], path in irregular) for path in paths]
     tasks = tuple(one for one in found if isinstance(one, Task))
     problems = tuple(one for one in found if isinstance(one, Problem))
     return Backlog(tasks, (*problems, *_dependencies(tasks, _ids(paths) | _recorded(files))))
@@ -123,7 +123,8 @@ def _double(path: str, others: list[str]) -> Problem:
     return Problem(path, f"the id `{shown(_id(path))}` is also that of {named}", "rename all but one of them")
 
 
-def _parsed(path: str, data: bytes, irregular: bool) -> Task | Problem:
+def parsed(path: str, data: bytes, irregular: bool) -> Task | Problem:
+    """The task of one file that ought to be one, or what is wrong with it."""
     if irregular:
         return Problem(path, "a symbolic link or submodule is not read as a task", "put the file itself there")
     if not path.endswith(".yaml"):
@@ -136,7 +137,7 @@ def _parsed(path: str, data: bytes, irregular: bool) -> Task | Problem:
 
 def _dependencies(tasks: Collection[Task], known: frozenset[str]) -> Iterator[Problem]:
     """Tasks that would wait for ever: for one that does not exist, or in a circle."""
-    graph = {task.id: task.request.depends_on for task in tasks}
+    graph = {task.id: task.request.depends_on for task in tasks if task.request.depends_on}
     stuck = _stuck(graph)
     for task in tasks:
         missing = [name for name in task.request.depends_on if name not in known and not name.startswith("issue-")]

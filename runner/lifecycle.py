@@ -59,7 +59,10 @@ def parse_stage_branch(branch: str) -> StageRef | None:
 
 def first_open(stages: tuple[Stage, ...], done: frozenset[Stage]) -> Stage | None:
     """The first of a task's stages that is not done; None when all are."""
-    return next((stage for stage in stages if stage not in done), None)
+    for stage in stages:
+        if stage not in done:
+            return stage
+    return None
 
 
 def status(stages: tuple[Stage, ...], done: frozenset[Stage], started: bool) -> str:

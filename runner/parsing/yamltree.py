@@ -24,6 +24,7 @@ _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,14})")
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _TRUE = frozenset({"yes", "true", "on"})
 _BOOLS = _TRUE | {"no", "false", "off"}
+_PLAIN = yaml.CSafeLoader.yaml_implicit_resolvers  # by the first character: tags and how their values look
 _QUOTE = "put it in quotes if it is meant as text, else write it as a plain decimal number"
 
 
@@ -149,7 +150,10 @@ class _Reader:
         self._count(event, 1)
         if not isinstance(event, yaml.ScalarEvent) or event.anchor:
             raise self._refusal(event, "a key here is not plain text", "write keys as words")
-        if self._resolved(event) == "merge":
+        kind = self._resolved(event)
+        if kind == "str":
+            return str(event.value)
+        if kind == "merge":
             raise self._refusal(event, "merge keys (`<<`) are not read", "write the keys out")
         key = self._scalar(event)
         if not isinstance(key, str):
@@ -158,8 +162,14 @@ class _Reader:
         return key
 
     def _resolved(self, event: Any) -> str:
-        tag: str = event.tag or self.loader.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
-        return tag.removeprefix(_TAG)
+        """What a scalar is read as: by its tag, else by how it is written; in quotes it is text."""
+        if event.tag:
+            return str(event.tag).removeprefix(_TAG)
+        if event.implicit[0]:
+            for tag, pattern in _PLAIN.get(event.value[:1], ()):
+                if pattern.match(event.value):
+                    return str(tag).removeprefix(_TAG)
+        return "str"
 
     def _scalar(self, event: Any) -> str | int | float | bool | None:
         text, kind = event.value, self._resolved(event)

@@ -100,6 +100,9 @@ class Listing:
         """The task with that id, or what is wrong with the files of that name (none: nothing has it)."""
         paths = [path for path in backlog.candidates(self._around(self.named(id))) if stem(path) == id]
         irregular = frozenset(path for path in paths if not self._at(path).mode.startswith("100"))
+        if len(paths) == 1 and not irregular:  # as almost always
+            one = backlog.parsed(paths[0], pipes.blob(self._at(paths[0]).blob), False)
+            return one if isinstance(one, Task) else [one]
         texts = pipes.blobs(self._at(path).blob for path in paths if path not in irregular)
         contents = {path: texts.get(self._at(path).blob, b"") for path in paths}
         found = backlog.backlog(contents, irregular)
