@@ -24,7 +24,8 @@ _NOBODY = Settings(version=1, repository="", agents=())
 def examine(folder: Path, *, load: bool = False) -> Iterator[Finding]:
     """Every finding about this host and the repository around `folder`, each as soon as it is known.
 
-    With `load` each model is loaded as a stage would, which takes its time and shows the window that it really gets.
+    With `load` each model is loaded as a stage would, and its tool calls are tried with a stage's own prompt, which
+    takes its time and shows the window that it really gets.
     """
     subject = "git"
     try:
@@ -55,7 +56,7 @@ def _repository(site: Site, load: bool) -> Iterator[Finding]:
         yield from tried("agents.yaml", lambda: _settings(site, settings))
         yield from _tasks(site, refs)
         yield from tried("forge", lambda: _forge(site, settings))
-        yield from agents(site, settings, load)
+        yield from agents(site, settings, refs.base, load)
 
 
 # --- this host -------------------------------------------------------------------------------------------------------

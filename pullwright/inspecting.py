@@ -15,7 +15,7 @@ from runner.errors import UserError
 from runner.host import Site, site_at
 from runner.lifecycle import STAGES, Stage
 from runner.loop.window import Window
-from runner.models import Abilities, Message, Model, Request
+from runner.models import Abilities, Message, Model, Request, ToolSpec
 from runner.models.wire import characters, estimated_tokens
 from runner.observe import View, observe
 from runner.protocols import PROTOCOLS
@@ -58,11 +58,7 @@ def show_prompt(folder: Path, stage: str, agent: str, task: str | None, as_json:
     who = _agent(view.settings, agent)
     work = _work(view, Stage(stage), task)
     protocol, context, note = _protocol(site, who, Stage(stage))
-    names = offered(Stage(stage), who.tools, withheld(view.settings), most(context))
-    specs = tuple(describe(TOOLS[name]) for name in names)
-    opening = briefing.opening(
-        site.repo, view.settings, Stage(stage), *work[:2], head=work.head, base=work.base, context=context
-    )
+    opening, specs = question(site, view.settings, Stage(stage), who, work, context)
     output = Window(context, who.max_output).output
     request = PROTOCOLS[protocol].request(opening, specs, max_tokens=output, temperature=0.1, turn=0)
     if as_json:
@@ -80,6 +76,20 @@ def show_prompt(folder: Path, stage: str, agent: str, task: str | None, as_json:
     )
 
 
+def question(
+    site: Site, settings: Settings, stage: Stage, agent: Agent, work: Work, context: int
+) -> tuple[tuple[Message, ...], tuple[ToolSpec, ...]]:
+    """What a stage of this work begins with, in a window of `context` tokens: the first messages, and the tools."""
+    names = offered(stage, agent.tools, withheld(settings), most(context))
+    opening = briefing.opening(site.repo, settings, stage, *work[:2], head=work.head, base=work.base, context=context)
+    return opening, tuple(describe(TOOLS[name]) for name in names)
+
+
+def example(base: str) -> Work:
+    """The task that prompts are shown with where none is named, at a commit."""
+    return Work(EXAMPLE, "tasks/fix-login", base, base)
+
+
 def _agent(settings: Settings, name: str) -> Agent:
     found = next((agent for agent in settings.agents if agent.name == name), None)
     if found is None:
@@ -90,7 +100,7 @@ def _agent(settings: Settings, name: str) -> Agent:
 
 def _work(view: View, stage: Stage, task: str | None) -> Work:
     if task is None:
-        return Work(EXAMPLE, "tasks/fix-login", view.refs.base, view.refs.base)
+        return example(view.refs.base)
     state = view.state(task)
     request = state.frozen or freeze(state.task, "unknown", view.settings.policy, state.judged)
     opened = state.open if state.open is not None and state.open.ref.stage is stage else None

@@ -4,33 +4,49 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from pullwright.finding import Finding, tried
+from pullwright.inspecting import example, question
 from runner import wiring
 from runner.agents import Agent, Settings
 from runner.host import Site
 from runner.lifecycle import Stage
-from runner.models import Abilities, ModelError
-from runner.protocols.preflight import memory_of
+from runner.models import Abilities, Model, ModelError
+from runner.protocols.preflight import memory_of, settle
 
 
-def agents(site: Site, settings: Settings, load: bool) -> Iterator[Finding]:
-    """Every agent's preflight, all at once: an endpoint that is down takes its time to say so."""
+def agents(site: Site, settings: Settings, base: str, load: bool) -> Iterator[Finding]:
+    """Every agent's preflight, all at once: an endpoint that is down takes its time to say so.
+
+    With `load` each model is loaded, and one that claims tool calls is asked what a stage on the commit `base` begins
+    with, unless an earlier answer is remembered.
+    """
+
+    def one(agent: Agent) -> list[Finding]:
+        return list(tried(agent.name, lambda: _agent(site, settings, agent, base if load else None)))
+
     with ThreadPoolExecutor(8) as pool:
-        for answer in pool.map(
-            lambda agent: list(tried(agent.name, lambda: _agent(site, agent, load))), settings.agents
-        ):
+        for answer in pool.map(one, settings.agents):
             yield from answer
     yield from reach(settings)
 
 
-def _agent(site: Site, agent: Agent, load: bool) -> Iterator[Finding]:
+def _agent(site: Site, settings: Settings, agent: Agent, base: str | None) -> Iterator[Finding]:
     """What the model can do, and whether a stage's first question has shown its tool calls to work."""
     model = wiring.model(agent, Stage.DESIGN, site.folder)
     try:
-        abilities = model.load() if load else model.check()
+        abilities = model.check() if base is None else _loaded(site, settings, agent, model, base)
     except ModelError as error:
         yield Finding(agent.name, "problem", str(error), "try again when the server has time, or look at its log")
         return
     yield judged(agent, abilities, memory_of(site.state).recall(model.identity()))
+
+
+def _loaded(site: Site, settings: Settings, agent: Agent, model: Model, base: str) -> Abilities:
+    """What the model can do once it is in memory; whether it calls tools is tried and remembered."""
+    abilities = model.load()
+    context = min(agent.context, abilities.context)
+    asked = question(site, settings, Stage.DESIGN, agent, example(base), context)
+    settle(agent.protocol, abilities, model, asked, memory_of(site.state))
+    return abilities
 
 
 def judged(agent: Agent, abilities: Abilities, shown: str | None = None) -> Finding:

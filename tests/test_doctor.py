@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from repositories import add_task, bare_hub, commit, git, project, pullwright, settings, typed
-from wire.ollama import MODEL, ScriptedOllama
+from wire.ollama import MODEL, ScriptedOllama, says
 from wire.openai import MODEL as SERVED
 from wire.openai import ScriptedOpenAI
 
@@ -123,6 +123,20 @@ def test_what_a_real_question_showed_of_tool_calls_is_told(tmp_path: Path, perso
     assert "did not when tried" in visited(folder)[1]["gemma"][1]
     memory.keep("sha256:qwen3@0.33.0", "native")
     assert visited(folder)[1]["gemma"][1].endswith("calls tools, as tried")
+
+
+def test_with_load_tool_calls_are_tried_once_with_a_stages_own_prompt(tmp_path: Path, person: Path) -> None:
+    written = says('{"tool": "view", "arguments": {"path": "README.md"}}')
+    with ScriptedOllama([written], models={"qwen3": ("completion", "tools"), MODEL: ("completion",)}) as server:
+        folder = project_with(
+            tmp_path / "load", agent(server.url, model="qwen3"), agent(server.url, name="small", protocol="json")
+        )
+        assert visited(folder)[1]["gemma"][1].endswith("by its own account")
+        for _ in range(2):
+            assert "did not when tried" in visited(folder, "--load")[1]["gemma"][1]
+        (asked,) = server.chats
+    assert "This is the first stage, the design" in asked["messages"][0]["content"]
+    assert "finish" in [tool["function"]["name"] for tool in asked["tools"]]
 
 
 @pytest.mark.parametrize(
