@@ -63,7 +63,7 @@ def init(folder: Path, model: str, endpoint: str, forge: str, no_commit: bool) -
 
 
 @cli.command()
-@click.option("--load", is_flag=True, help="Load each model too, to see the window that it really gets.")
+@click.option("--load", is_flag=True, help="Load each model too: its real window, and its tool calls tried.")
 @json_option
 def doctor(as_json: bool, load: bool) -> int:
     """Look at all that work needs, and say what to mend.
