@@ -66,6 +66,7 @@ def _folders(site: Site, tasks: Iterable[str]) -> Iterator[Leftover]:
             *(site.state / "workspaces").glob(f"*/scratch/{task}"),
         ]
         here += [site.state / "logs" / task, site.state / "trajectories" / task, site.state / "live" / f"{task}.jsonl"]
+        here += [site.state / "told" / f"{task}.txt"]
         yield from (Leftover(task, str(path)) for path in here if path.exists())
 
 

@@ -22,7 +22,7 @@ from runner.notify.outbox import Outbox
 from runner.notify.smtp import deliver
 from runner.observe import View
 from runner.record import Entry
-from runner.secrets import new_secret
+from runner.secrets import as_text, new_secret
 from runner.state import TaskState
 
 MOST_OF_AGENTS = 5
@@ -78,8 +78,13 @@ def tell(host: Host, view: View, steps: Iterable[tuple[TaskState, Action]]) -> N
             host.say(sentence)
 
 
-def post(lease: Lease) -> Callable[[str, str, tuple[Attachment, ...]], str] | None:
-    """How the agent of a stage sends letters; None where it may not. They go to whom agents.yaml names, and are few."""
+def post(
+    lease: Lease, tell: Callable[..., None] = lambda *_: None
+) -> Callable[[str, str, tuple[Attachment, ...]], str] | None:
+    """How the agent of a stage sends letters; None where it may not. They go to whom agents.yaml names, and are few.
+
+    `tell` takes note of what the files say, or raises `ToolError`.
+    """
     host, settings, task = lease.host, lease.settings.notifications.mail, lease.ref.task
     if settings is None or host.mail is None:
         return None
@@ -93,6 +98,7 @@ def post(lease: Lease) -> Callable[[str, str, tuple[Attachment, ...]], str] | No
             found = new_secret(host.redactor, file.name, b"", file.data)
             if found is not None:
                 raise ToolError(f"{found}: it is not sent.")
+        tell(*(f"{file.name}\n{as_text(file.data)}" for file in files))
         name = blake2b("\0".join((told, text)).encode("utf-8", "replace"), digest_size=8).hexdigest()
         letter = Letter(f"{task}.agent.{name}", to, host.redactor.clean(told), host.redactor.clean(text), "", files)
         with lock(host.state, "mail"):

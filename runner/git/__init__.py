@@ -9,7 +9,7 @@ from runner.git.hub import LOCKED, Push, Pushed, Unreachable, fetch, push, remot
 from runner.git.mirror import AS_COMMITTED, UNWANTED, init_bare
 from runner.git.objects import RUNNER, Identity, Merge, check_out, commit, merge, put, tree_from, tree_of, tree_with
 from runner.git.process import MIN_VERSION, GitError, Repo, beginning, environment, execute, git, public, require_git
-from runner.git.reading import File, blobs, changed, files, is_ancestor, log, read, refs, resolve
+from runner.git.reading import File, blobs, changed, files, is_ancestor, log, read, refs, resolve, sizes
 
 __all__ = [
     "AS_COMMITTED",
@@ -47,6 +47,7 @@ __all__ = [
     "remote_refs",
     "require_git",
     "resolve",
+    "sizes",
     "tree_from",
     "tree_of",
     "tree_with",

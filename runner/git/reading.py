@@ -37,6 +37,16 @@ def files(repo: Repo, rev: str, *paths: str) -> tuple[File, ...]:
     return tuple(entries)
 
 
+def sizes(repo: Repo, oids: Iterable[str]) -> dict[str, tuple[str, int]]:
+    """The kind (`blob`, `tree` …) and the bytes of those objects that are there, by one git process."""
+    wanted = list(dict.fromkeys(oids))
+    if not wanted:
+        return {}
+    lines = git(repo, "cat-file", "--batch-check", stdin="".join(f"{oid}\n" for oid in wanted).encode()).splitlines()
+    known = (line.split() for line in lines if not line.endswith(" missing"))
+    return {oid: (kind, int(size)) for oid, kind, size in known}
+
+
 def blobs(repo: Repo, oids: Iterable[str]) -> dict[str, bytes]:
     """The content of many objects, by one git process."""
     wanted = list(dict.fromkeys(oids))

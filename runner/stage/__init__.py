@@ -12,7 +12,7 @@ from runner.loop.dialogue import Asked, Bounds, Exhausted, Failed, Finished, Out
 from runner.loop.trajectory import Started, Trajectory
 from runner.models import Message, ModelError
 from runner.protocols.preflight import memory_of, settle
-from runner.stage import hooks, outgoing, publish
+from runner.stage import hooks, outgoing, publish, telling
 from runner.stage.place import Place, bring_trajectory, lay_out, opens, place_of, remember
 from runner.stage.reaching import reach, withheld
 from runner.state import TaskState
@@ -116,7 +116,7 @@ def _converse(
     return converse(
         model,
         protocol,
-        toolbox(names, _tool_work(lease, place.space, notes.journal, context)),
+        telling.heard(lease, toolbox(names, _tool_work(lease, place.space, notes.journal, context))),
         trajectory,
         opening,
         _bounds(lease, state, trajectory, context),

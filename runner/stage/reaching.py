@@ -8,6 +8,7 @@ from runner.agents import Settings
 from runner.claims.lease import Lease
 from runner.mailing import post
 from runner.people import letters
+from runner.stage.telling import ledger
 from runner.tools import GROUPS, Cloning, Reach
 from runner.web import Page
 
@@ -32,7 +33,7 @@ def reach(lease: Lease) -> Reach:
         comment=partial(_comment, lease) if "comment" in open_ else None,
         cloning=Cloning(host.cloning) if github and host.cloning is not None else None,
         wheels=host.state / "wheels" if "python" in lease.agent.tools and policy.network != "none" else None,
-        mail=post(lease) if "mail" in open_ else None,
+        mail=post(lease, ledger(lease).tell) if "mail" in open_ else None,
     )
 
 

@@ -14,6 +14,8 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import msgspec
 
+from runner.secrets.pieces import Pieces
+
 T = TypeVar("T")
 
 MARK = "<secret removed>"
@@ -66,11 +68,14 @@ class Found(NamedTuple):
 
 
 class Redactor:
-    """Takes secrets out of texts. `values` are those that are known; what has the shape of one always goes."""
+    """Takes secrets out of texts. `values` are those that are known; what has the shape of one always goes.
+
+    `pieces` finds the known ones that were taken apart.
+    """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         known = {value for value in values if len(value) >= SHORTEST and not _WORD.fullmatch(value)}
-        self._known = tuple(known)
+        self._known, self.pieces = tuple(known), Pieces(known)
         forms = [form for value in sorted(known, key=len, reverse=True) for form in _spellings(value)]
         self._patterns = [(_KNOWN, re.compile("|".join(forms)))] if forms else []
         self._patterns += [(kind, re.compile(shape)) for kind, shape in SHAPES]
@@ -123,12 +128,12 @@ def new_secret(redactor: Redactor, path: str, old: bytes, new: bytes) -> str | N
     """
     if redactor.find(path):
         return f"the name of {redactor.clean(path)} holds a secret"
-    there = {found.words for found in redactor.find(_text(old))}
-    kinds = sorted({found.kind for found in redactor.find(_text(new)) if found.words not in there})
+    there = {found.words for found in redactor.find(as_text(old))}
+    kinds = sorted({found.kind for found in redactor.find(as_text(new)) if found.words not in there})
     return f"{path} holds {' and '.join(kinds)}" if kinds else None
 
 
-def _text(data: bytes) -> str:
+def as_text(data: bytes) -> str:
     """A file as text. UTF-16 shows itself by its zeros; tokens are ASCII in whatever encoding is left."""
     return data.replace(b"\0", b"").decode("utf-8", "replace")
 
