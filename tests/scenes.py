@@ -1,5 +1,6 @@
 """A scene: one clone with its runner in this process, whose verbs are the user's verbs."""
 
+import shutil
 from pathlib import Path
 
 from repositories import Story, as_replies, commit, git
@@ -102,3 +103,11 @@ class Scene:
         """Bring the person's main up to date."""
         git(self.folder, "checkout", "-q", "main")
         git(self.folder, "pull", "-q", "--ff-only", "origin", "main")
+
+
+def copied(source: Path, place: Path) -> Scene:
+    """A scene of its own that stands as the one below `source`, which is `clone`, a clone of `hub.git`."""
+    for name in ("hub.git", "clone"):
+        shutil.copytree(source / name, place / name, symlinks=True)
+    git(place / "clone", "remote", "set-url", "origin", str(place / "hub.git"))
+    return Scene(place / "clone")

@@ -1,13 +1,12 @@
 """What ended tasks leave behind goes, and nothing else."""
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from repositories import AUTO, add_task, at_home, bare_hub, git, project, settings
-from scenes import Scene
+from scenes import Scene, copied
 
 from runner import cleaning
 
@@ -30,10 +29,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def done(once: Path, person: Path, tmp_path: Path) -> Scene:
     """A clone of a hub in which `greet` is complete and `other` not begun."""
-    for name in ("hub.git", "clone"):
-        shutil.copytree(once / name, tmp_path / name, symlinks=True)
-    git(tmp_path / "clone", "remote", "set-url", "origin", str(tmp_path / "hub.git"))
-    return Scene(tmp_path / "clone")
+    return copied(once, tmp_path)
 
 
 def later(days: int) -> datetime:
