@@ -82,6 +82,7 @@ def running() -> list[Mistake]:
     """Of who runs commands, and of who believes to be done; a test report is owed."""
     return [
         ([wants("bash", command="sleep 9", timeout="1")], "did not end within 1 s"),
+        ([raw('{"thought": "It ran."' + "\n  \t" * 90, reason="length")], "ended in the middle"),
         ([wants("bash", command="yes | head -c 90000")], "characters left out"),
         ([wants("execute_bash", command="printf '\\033[2Jcleared'")], "exit 0\ncleared"),
         ([wants("finish", summary="All done, everything passes!")], "test-report.md"),
