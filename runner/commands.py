@@ -191,21 +191,28 @@ def append(repo: git.Repo, url: str, ref: str, command: Command, *, tries: int =
     """
     said = ""
     for _ in range(tries):
-        tip = git.remote_refs(repo, url, ref).get(ref)
-        if tip is not None:
-            git.fetch(repo, url, f"+{ref}:refs/remotes/hub/{ref.removeprefix('refs/')}")
-            if command.id in {earlier.id for earlier in read(repo, tip)}:
-                return
-        empty = git.git(repo, "hash-object", "-w", "-t", "tree", "--stdin")
-        text = msgspec.json.encode(command).decode()
-        made = git.commit(repo, empty, [tip] if tip else [], text, when=command.at)
-        answer = git.push(repo, url, git.Push(ref, made, tip or ""))
-        if answer.flags.get(ref) in ("*", " ") or git.remote_refs(repo, url, ref).get(ref) == made:
+        move = drafted(repo, url, ref, command)
+        if move is None:
+            return
+        answer = git.push(repo, url, move)
+        if answer.flags.get(ref) in ("*", " ") or git.remote_refs(repo, url, ref).get(ref) == move.new:
             return
         said = answer.said
     raise UserError(
         f"the hub did not take the command {command.verb}: {said}", "look at the remote's rules for refs/pullwright/*"
     )
+
+
+def drafted(repo: git.Repo, url: str, ref: str, command: Command) -> git.Push | None:
+    """The push that puts a command at the end of its ref as the hub has it now; None when its id is there already."""
+    tip = git.remote_refs(repo, url, ref).get(ref)
+    if tip is not None:
+        git.fetch(repo, url, f"+{ref}:refs/remotes/hub/{ref.removeprefix('refs/')}")
+        if command.id in {earlier.id for earlier in read(repo, tip)}:
+            return None
+    empty = git.git(repo, "hash-object", "-w", "-t", "tree", "--stdin")
+    made = git.commit(repo, empty, [tip] if tip else [], msgspec.json.encode(command).decode(), when=command.at)
+    return git.Push(ref, made, tip or "")
 
 
 def new(verb: Verb, who: str, at: str, **args: Any) -> Command:

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from runner import commands, wiring
+from runner import wiring
+from runner.commands import Command
 from runner.errors import UserError
-from runner.host import Site, lock, timestamp
+from runner.host import Site, timestamp
 from runner.observe import away, read_settings
 from runner.talk import discussions, drafting, messages, telling
 from runner.talk.desk import Desk
@@ -66,15 +67,18 @@ class Talks:
         return stored, known is None
 
     def _said(self, there: Discussion, asked: NewMessage) -> Message:
-        """The task is told first: a message that is stored was told."""
+        """The task is told with it, or neither is."""
         unknown = [name for name in asked.files if name not in there.files]
         if unknown:
             raise Senseless(f"no file {unknown[0]} was sent: send it first")
         who, files = signed(asked.who), tuple(dict.fromkeys(asked.files))
         said = Message(asked.id or messages.new_id(), now(), "person", who, asked.text, files, verb=asked.verb)
         redactor = desk(self.site, self.keeper).redactor
-        self._tell_task(there, redactor.clean_struct(said))
-        return discussions.say(self.site, there.about.id, said, redactor=redactor)
+        order = self._order(there, redactor.clean_struct(said))
+        try:
+            return discussions.say(self.site, there.about.id, said, redactor=redactor, order=order)
+        except discussions.Full as error:
+            raise Conflict(f"{error.what}: {error.remedy}") from error
 
     def attach(self, id: str, name: str, data: bytes, who: str) -> str:
         """Put a file in; the name under which it is stored. Raises `Unknown`, `files.Refused`, `UserError`."""
@@ -121,25 +125,22 @@ class Talks:
     def _seen(self) -> None:
         self.keeper.ask(lambda index, refs: None)
 
-    def _tell_task(self, there: Discussion, said: Message) -> None:
+    def _order(self, there: Discussion, said: Message) -> Command | None:
         """What is said to a task is a command of the same id; to one that is being worked on, talk is a comment too."""
         task = there.about.task
         if task is None:
             if said.verb != "talk":
                 raise Senseless(f"this discussion has no task to {said.verb}")
-            return
+            return None
         state, settings = self.keeper.ask(lambda index, refs: (index.look(refs, task), index.settings()))
         if state is None:
             if said.verb != "talk":
                 raise Senseless(f"there is no task {task} any more")
-            return
+            return None
         try:
-            order = telling.order(state, settings, said)
+            return telling.order(state, settings, said)
         except UserError as error:
             raise Conflict(error.what) from error
-        if order is not None:
-            with lock(self.site.state, "fetch"):
-                commands.append(self.site.repo, self.site.hub.url, commands.ref_of(task), order)
 
 
 def desk(site: Site, keeper: Keeper) -> Desk:

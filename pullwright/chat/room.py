@@ -86,7 +86,7 @@ class Room:
     # --- speaking --------------------------------------------------------------------------------------------------
 
     def say(self, text: str, verb: Verb = "talk") -> Message:
-        """Say something, with the files that wait; what is stored. The task is told first, as the API does it.
+        """Say something, with the files that wait; what is stored. The task is told with it.
 
         Raises `UserError` when it makes no sense as the task stands, or the hub refuses.
         """
@@ -97,9 +97,7 @@ class Room:
         message = Message(new_id(), now(), "person", self.me, text, tuple(self.files), verb=verb)
         said = self.desk.redactor.clean_struct(message)
         order = telling.order(self.state(), self.view.settings, said, self._name()) if self.task else None
-        if order is not None:
-            self._append(order)
-        stored = discussions.say(self.site, id, said, redactor=self.desk.redactor)
+        stored = discussions.say(self.site, id, said, redactor=self.desk.redactor, order=order)
         self.files.clear()
         if order is not None:
             self.look()

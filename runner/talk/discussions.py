@@ -10,13 +10,26 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from runner import git
+from runner import commands, git
+from runner.commands import Command
 from runner.errors import UserError
 from runner.host import Site, lock
 from runner.secrets import Redactor, known_values
 from runner.talk import files as kinds
 from runner.talk.files import Refused
-from runner.talk.messages import About, Discussion, Message, assemble, is_id, lines, newest, readable, within
+from runner.talk.messages import (
+    MOST,
+    MOST_SAID,
+    About,
+    Discussion,
+    Message,
+    assemble,
+    is_id,
+    lines,
+    newest,
+    readable,
+    within,
+)
 from runner.wording import one_line
 
 ABOUT, SAID, FILES = "discussion.json", "messages.jsonl", "files/"
@@ -24,6 +37,11 @@ PREFIX = "refs/pullwright/discussions/"
 HERE = "refs/remotes/hub/pullwright/discussions/"
 TRIES = 30
 PAUSE = 0.5  # seconds at most between two tries: hosts that speak at once go apart by chance
+
+
+class Full(UserError):
+    """There is no room for one more message."""
+
 
 Change = Callable[[Discussion | None], "Draft | None"]
 
@@ -107,12 +125,14 @@ def say(
     files: Mapping[str, bytes] | None = None,
     *,
     redactor: Redactor | None = None,
+    order: Command | None = None,
 ) -> Message:
     """Put a message at the end, once: nothing happens when its id is there already. Returns what is stored.
 
     `files` are sent with it, by the names in `message.files`. What `redactor` knows (None: this host's secrets) is
-    taken out of all of it. Raises `UserError` when there is no such discussion or the hub refuses, `Refused` for a
-    file that is not taken.
+    taken out of all of it. `order` is what the discussion's task is told with it, in the same push: whoever is killed
+    has said both or nothing. Raises `UserError` when there is no such discussion or the hub refuses, `Full` for a
+    person's message that has no room, `Refused` for a file that is not taken.
     """
     cleaner = redactor or _redactor(site)
     clean = cleaner.clean_struct(msgspec.structs.replace(message, text=within(message.text)))
@@ -125,9 +145,19 @@ def say(
             return None
         kinds.room(there.files, {name: len(data) for name, data in sent.items()})
         changes = {FILES + name: data for name, data in sent.items()}
-        return Draft(changes | {SAID: lines((*there.messages, clean))}, readable(clean), clean.at)
+        text = lines((*there.messages, clean))
+        if clean.role == "person" and (len(there.messages) >= MOST or len(text) > MOST_SAID):
+            raise Full(
+                f"this discussion is full: it has {len(there.messages):,} messages, {len(text) >> 10:,} kB",
+                "begin another one; to the task itself: pullwright review ID --comment TEXT",
+            )
+        return Draft(changes | {SAID: text}, readable(clean), clean.at)
 
-    stored = _append(site, id, more)
+    def told() -> git.Push | None:
+        ref = commands.ref_of(id)
+        return commands.drafted(site.repo, site.hub.url, ref, order) if order is not None else None
+
+    stored = _append(site, id, more, told)
     return next(said for said in stored.messages if said.id == clean.id)
 
 
@@ -173,8 +203,8 @@ def _clean(redactor: Redactor, name: str, data: bytes) -> bytes:
     return redactor.clean_bytes(data) if kinds.is_text(kinds.media_type(name, data)) else data
 
 
-def _append(site: Site, id: str, change: Change) -> Discussion:
-    """Carry a change to the hub, made anew for each state of the discussion that is met there."""
+def _append(site: Site, id: str, change: Change, also: Callable[[], git.Push | None] = lambda: None) -> Discussion:
+    """Carry a change to the hub, made anew for each state of the discussion that is met there; `also` with it."""
     said = ""
     for number in range(TRIES):
         if number:
@@ -187,7 +217,8 @@ def _append(site: Site, id: str, change: Change) -> Discussion:
                 return there
             made = _commit(site.repo, there, draft)
             old = there.head if there else ""
-            answer = git.push(site.repo, site.hub.url, git.Push(ref_of(id), made, old))
+            moves = (git.Push(ref_of(id), made, old), also())
+            answer = git.push(site.repo, site.hub.url, *(move for move in moves if move is not None))
             if answer.flags.get(ref_of(id)) in ("*", " ") or _tip(site, id) == made:
                 git.git(site.repo, "update-ref", HERE + id, made)
                 stored = at(site.repo, id, made)

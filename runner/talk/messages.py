@@ -14,6 +14,8 @@ from runner.wording import one_line
 
 LONGEST = 100_000
 """Bytes of a message's text in UTF-8."""
+MOST, MOST_SAID = 5000, 4 << 20
+"""Messages of a discussion, and bytes of all of them: each commit writes them anew, and each reader reads them all."""
 CUT_OFF = "\n\n… (the rest was left out: a message has at most 100 kB)"
 TITLE, NAME, MOMENT = 120, 200, 40
 """Characters of a title, of a name or an id, of a moment."""
@@ -181,10 +183,10 @@ def lines(messages: Iterable[Message]) -> bytes:
 def parse(data: bytes) -> tuple[Message, ...]:
     """The messages of a `messages.jsonl`; a line that is none is passed over, an id counts once.
 
-    Anybody who may push can write here.
+    Anybody who may push can write here; what lies far beyond `MOST` and `MOST_SAID` is not read.
     """
     found: dict[str, Message] = {}
-    for line in data.split(b"\n"):
+    for line in data[: 2 * MOST_SAID].split(b"\n", 4 * MOST)[: 4 * MOST]:
         try:
             message = msgspec.json.decode(line, type=Message)
         except (msgspec.DecodeError, UnicodeDecodeError):

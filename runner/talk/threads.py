@@ -64,13 +64,19 @@ def known(host: Host, tasks: set[str]) -> dict[str, dict[str, Message]]:
 
 
 def keep(host: Host, state: TaskState, message: Message) -> None:
-    """Put a comment into the discussion of its task, which begins with it if there is none. Raises `UserError`."""
+    """Put a comment into the discussion of its task, which begins with it if there is none.
+
+    One for which there is no room stands in the thread alone. Raises `UserError`.
+    """
     task = state.task.id
     if discussions.read(host.site, task) is None:
         title = one_line(state.task.request.title, TITLE) or task
         begun = Created(message.at, message.who)
         discussions.begin(host.site, About(task, title, begun, task), redactor=host.redactor)
-    discussions.say(host.site, task, message, redactor=host.redactor)
+    try:
+        discussions.say(host.site, task, message, redactor=host.redactor)
+    except discussions.Full as error:
+        host.say(f"{task}  {error.what}")
 
 
 # --- into the thread -----------------------------------------------------------------------------------------------
