@@ -15,7 +15,7 @@ from runner.lifecycle import Stage
 from runner.observe import observe
 from runner.parsing.yamldoc import dump
 from webhook.index import Index, standing
-from webhook.queries import Reader
+from webhook.queries import Page, Reader
 
 
 def rows(index: Index, query: str) -> list[tuple[object, ...]]:
@@ -125,4 +125,29 @@ def test_a_task_that_waits_for_what_is_none_says_so_until_it_is_there(world: Wor
         assert index.verify(world.refs()) == []
         (world.remove if "ghost" in world.tasks() else world.add)("ghost")
         index.refresh(world.refs())
+    index.close()
+
+
+def test_what_is_searched_is_what_stands_in_the_rows(world: World, tmp_path: Path) -> None:
+    index = Index(tmp_path / "index.sqlite", world.site(tmp_path / "state"))
+    reader = Reader(tmp_path / "index.sqlite")
+
+    def found(word: str) -> int:
+        for table in ("tasks_fts", "task_updates_fts"):  # https://sqlite.org/fts5.html#the_integrity_check_command
+            index.conn.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('integrity-check', 1)")
+        return reader.tasks(Page(), status=None, agent=None, priority=None, q=word).count(b'"slug":')
+
+    world.add("ape")
+    world.claim("ape", Stage.DESIGN, 1, "gemma")
+    world.add("zebra")
+    index.refresh(world.refs())
+    assert (found("zebra"), found("gnu")) == (1, 0)
+    world.add("gnu")
+    world.edit("zebra", b"title: Do the zebra and the gnu\n")
+    index.refresh(world.refs())
+    assert (found("zebra"), found("gnu")) == (1, 2)
+    world.remove("gnu")
+    index.refresh(world.refs())
+    assert (found("zebra"), found("gnu")) == (1, 1)
+    reader.close()
     index.close()

@@ -146,7 +146,8 @@ def write_tasks(
     for slug in gone:
         wrote |= _remove(conn, names.task(slug), slug, events)
     if fresh:
-        _insert_all(conn, tasks, events)
+        with _words_afterwards(conn):
+            _insert_all(conn, tasks, events)
         return bool(tasks) or wrote
     for task in tasks:
         wrote |= _write_task(conn, names.task(task.slug), task, events)
@@ -157,6 +158,23 @@ def _ensure_agents(conn: sqlite3.Connection, names: Names, mentioned: Iterable[s
     """A row for everyone who is mentioned, so that the others can point there; `write_agents` fills it."""
     rows = [(names.agent(name), name) for name in sorted(mentioned)]
     conn.executemany("INSERT INTO agents (id, name, status) VALUES (?, ?, 'offline') ON CONFLICT DO NOTHING", rows)
+
+
+@contextmanager
+def _words_afterwards(conn: sqlite3.Connection) -> Iterator[None]:
+    """Many rows are written: the full-text indexes are made of all at once, which takes a third of the time.
+
+    https://sqlite.org/fts5.html#the_rebuild_command
+    """
+    where = "type = 'trigger' AND tbl_name IN ('tasks', 'task_updates')"
+    triggers = conn.execute(f"SELECT name, sql FROM sqlite_master WHERE {where}").fetchall()
+    for name, _ in triggers:
+        conn.execute(f"DROP TRIGGER {name}")
+    yield
+    for table in ("tasks_fts", "task_updates_fts"):
+        conn.execute(f"INSERT INTO {table} ({table}) VALUES ('rebuild')")
+    for _, statement in triggers:
+        conn.execute(statement)
 
 
 def _insert_all(conn: sqlite3.Connection, tasks: Sequence[TaskRows], events: list[Event]) -> None:

@@ -9,11 +9,10 @@ from concurrent.futures import Future
 from hashlib import sha256
 from typing import Any
 
-PAGE = (
-    "SELECT json_group_array(json_object('id', id, 'title', title, 'description', description, 'status', status,"
-    " 'priority', priority, 'slug', slug, 'created_at', created_at, 'stages', json(stages)))"
-    " FROM (SELECT * FROM tasks ORDER BY -priority, coalesce(created_at, '~'), slug LIMIT 50)"
-)
+from webhook.queries import TASK
+from webhook.store import ORDER
+
+PAGE = f"SELECT json_group_array({TASK}) FROM (SELECT * FROM tasks ORDER BY {ORDER} LIMIT 50) AS tasks"
 
 
 class Floor:

@@ -1,6 +1,7 @@
 """The same as one writes it with Starlette, which FastAPI adds to, and the standard library's sqlite3."""
 
 import hmac
+import json
 import sqlite3
 from hashlib import sha256
 
@@ -9,7 +10,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-COLUMNS = ("id", "title", "description", "status", "priority", "slug", "created_at")
+from webhook.rows import COLUMNS
+
+PAGE = (
+    f"SELECT {', '.join(f'tasks.{name}' for name in COLUMNS['tasks'])}, agents.name AS agent, reason AS left_alone"
+    " FROM tasks LEFT JOIN agents ON agents.id = assigned_agent_id LEFT JOIN left_alone USING (slug)"
+    " ORDER BY -priority, coalesce(tasks.created_at, '~'), slug LIMIT ?"
+)
 
 
 def app(deliveries: str, index: str, secret: str) -> Starlette:
@@ -33,8 +40,8 @@ def app(deliveries: str, index: str, secret: str) -> Starlette:
         return JSONResponse({"delivery": row[0]}, status_code=202)
 
     async def tasks(request: Request) -> Response:
-        query = f"SELECT {', '.join(COLUMNS)} FROM tasks ORDER BY -priority, coalesce(created_at, '~'), slug LIMIT ?"
-        rows = reader.execute(query, (int(request.query_params.get("limit", "50")),))
-        return JSONResponse({"items": [dict(row) for row in rows], "next": None})
+        rows = reader.execute(PAGE, (int(request.query_params.get("limit", "50")),))
+        items = [dict(row) | {"stages": json.loads(row["stages"])} for row in rows]
+        return JSONResponse({"items": items, "next": None})
 
     return Starlette(routes=[Route("/webhook", webhook, methods=["POST"]), Route("/api/tasks", tasks)])
