@@ -16,7 +16,7 @@ demo: setup ## a whole task on a throw-away repository; SANDBOX=external on a di
 	@$(if $(SANDBOX),PULLWRIGHT_SANDBOX=$(SANDBOX)) $(BIN)/pullwright demo
 
 test: setup-test ## the tests
-	@$(BIN)/pytest -n 3 --durations=10
+	@$(BIN)/pytest -n 3 --dist worksteal --durations=10
 
 check: setup-test ## lint, format, types, import contracts
 	$(BIN)/ruff check

@@ -17,8 +17,20 @@ __all__ = ["app", "bot", "chromium", "fake", "office"]
 examples.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 examples.load_profile("steady")
 
+# Whole stories, which take seconds each: they come first, so that no worker is left alone with one of them at the end.
+STORIES = {
+    *("test_chat_story", "test_demo", "test_demo_weak", "test_every_tool", "test_examples", "test_github_story"),
+    *("test_hub", "test_kills", "test_own_ollama", "test_pages_story", "test_races", "test_real_weights"),
+    *("test_service_github", "test_takeover", "test_workflows"),
+}
+
 # Whoever runs the tests in the background ignores SIGINT, and a program that inherits that cannot be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long tests first."""
+    items.sort(key=lambda item: item.path.stem not in STORIES)
 
 
 @pytest.fixture
