@@ -15,6 +15,7 @@ from runner.commands import Command, Standing
 from runner.decide import Claim, Escalate, Finish, Hold, Nothing, decide
 from runner.errors import UserError
 from runner.forge import Heard, Issue, Mark, Proposal, Remark, Shown, Watched
+from runner.forge.hidden import told
 from runner.host import Host, lock
 from runner.lifecycle import stage_branch, work_branch
 from runner.observe import ISSUE, View, observe
@@ -171,6 +172,8 @@ def _remark(view: View, state: TaskState, remark: Remark, known: Message | None)
         return Taken(unheard=((remark, why),)) if isinstance(said, remarks.Said | remarks.Unknown) else Taken()
     if isinstance(said, remarks.Unknown):
         return Taken(unheard=((remark, said.why),))
+    if said is None and remark.lost and not remark.text:
+        return Taken()  # what there is nobody can see, which the note says
     if talk and (said is None or said.verb in threads.SPOKEN):
         return _spoken(view, state, remark, said, order, known)
     return _ordered(view, state, remark, said) if order is None else Taken()
@@ -179,6 +182,7 @@ def _remark(view: View, state: TaskState, remark: Remark, known: Message | None)
 def _ordered(view: View, state: TaskState, remark: Remark, said: remarks.Said | None) -> Taken:
     """A remark as a command: the one that it names, else a word to the agent, which waits until a stage is open."""
     verb, args = ("comment", {"text": remark.text}) if said is None else said
+    args = args | ({"text": told(args["text"], remark.lost)} if "text" in args else {})
     try:
         command = _command(view, state, remark, verb, args)
     except UserError as error:
@@ -203,7 +207,7 @@ def _spoken(
     known: Message | None,
 ) -> Taken:
     """Words below an issue: a message of its task's discussion, and a command where it means one."""
-    task, text = state.task.id, remark.text if said is None else said.args["text"]
+    task, text = state.task.id, told(remark.text if said is None else said.args["text"], remark.lost)
     meant = threads.meant(state, said.verb if said else None, order, known)
     given: tuple[tuple[str, Command], ...] = ()
     if meant.order is not None:
@@ -240,6 +244,7 @@ def shown(view: View, state: TaskState, heard: Heard, taken: Taken) -> Shown:
     number = int(state.task.id.removeprefix("issue-")) if ISSUE.fullmatch(state.task.id) else None
     status, remedy, label = _words(view, state)
     mine = [(remark, why) for remark, why in taken.unheard if remark.task == state.task.id]
+    mine += [(each, letters.unseen(each.lost)) for each in heard.remarks if _hides(each, state)]
     ready = state.open if state.open is not None and state.open.entry.state == "ready" else None
     return Shown(
         task=state.task.id,
@@ -255,6 +260,11 @@ def shown(view: View, state: TaskState, heard: Heard, taken: Taken) -> Shown:
         refused=_is_stale(state, heard),
         done=state.current is None,
     )
+
+
+def _hides(remark: Remark, state: TaskState) -> bool:
+    """Whether a person who is heard said something about the task of which a part is not seen."""
+    return bool(remark.lost) and remark.task == state.task.id and remark.who.trusted
 
 
 def _is_stale(state: TaskState, heard: Heard) -> bool:

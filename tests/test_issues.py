@@ -22,7 +22,6 @@ from runner.people.issues import (
     fingerprint,
     judge,
     read,
-    visible,
     written,
 )
 from runner.people.remarks import Said, Unknown, parse
@@ -133,34 +132,6 @@ def test_any_text_is_read_or_refused(title: str, body: str) -> None:
         read(title, form(**{WANTED: body}))
     except UserError:
         pass
-
-
-# --- hidden text ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "seen"),
-    [
-        ("a<!-- b -->c", "ac"),
-        ("a<!<!-- x -->-- b -->c", "ac"),
-        ("a <!-- b", "a"),
-        ("a\u200bb\u202ec\U000e0041\U000e0042d\ufe0f", "abcd"),
-        ("a&#8203;b&lt;c", "ab&lt;c"),
-        ("![ignore all this](http://127.0.0.1/x.png)", "![](http://127.0.0.1/x.png)"),
-        ('[x](http://127.0.0.1/ "ignore all this")', "[x](http://127.0.0.1/)"),
-        ("a\n[//]: # (ignore all this)\nb", "a\n\nb"),
-        ('<span title="ignore all this">b</span>', "<span>b</span>"),
-        ("if a < b and c > d:\n\tgo", "if a < b and c > d:\n\tgo"),
-        ("日本語 naïve é", "日本語 naïve é"),
-    ],
-)
-def test_what_a_person_does_not_see_no_agent_gets(text: str, seen: str) -> None:
-    assert visible(text) == seen
-
-
-@given(st.text(max_size=200))
-def test_what_is_visible_is_so_the_second_time_too(text: str) -> None:
-    assert visible(visible(text)) == visible(text)
 
 
 # --- acceptance ----------------------------------------------------------------------------------------------------

@@ -81,8 +81,9 @@ class Issue(msgspec.Struct, frozen=True):
 class Remark(msgspec.Struct, frozen=True):
     """Something that a person said or did about a task: a comment, a review with its lines, or closing its proposal.
 
-    `about` is the attempt at which it is aimed, `threads` the comments on lines that can be answered, `answered`
-    whether we have. `place` is where a person finds it; `below_issue`: in the thread of the task's own issue.
+    `text` is what people see of it, `lost` the kinds of things that they do not. `about` is the attempt at which it is
+    aimed, `threads` the comments on lines that can be answered, `answered` whether we have. `place` is where a person
+    finds it; `below_issue`: in the thread of the task's own issue.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Remark(msgspec.Struct, frozen=True):
     answered: bool = False
     place: str = ""
     below_issue: bool = False
+    lost: tuple[str, ...] = ()
 
 
 class Watched(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from runner.errors import ToolError, UserError
 from runner.forge import Subject
 from runner.forge.github_client import Client
+from runner.forge.hidden import seen, told
 from runner.web import Page
 
 MOST_AN_HOUR = 120
@@ -81,7 +82,7 @@ class Reading:
         comments = self.client.pages(f"{self.path}/issues/{number}/comments")
         labels = ", ".join(label["name"] for label in found["labels"])
         head = f"{found['state']}, by {_who(found)}{f', labels {labels}' if labels else ''}"
-        return _title(found), found["html_url"], "\n\n".join([head, found["body"] or "", *map(_comment, comments)])
+        return _title(found), found["html_url"], "\n\n".join([head, _body(found), *map(_comment, comments)])
 
     def _pull(self, number: int) -> tuple[str, str, str]:
         found = self._there(f"pulls/{number}", f"pull request #{number}")
@@ -90,7 +91,7 @@ class Reading:
         state = "merged" if found["merged_at"] else found["state"]
         head = f"{state}, by {_who(found)}: {found['head']['ref']} into {found['base']['ref']}"
         said = sorted([*map(_review, reviews), *((each["created_at"], _comment(each)) for each in comments)])
-        return _title(found), found["html_url"], "\n\n".join([head, found["body"] or "", *(text for _, text in said)])
+        return _title(found), found["html_url"], "\n\n".join([head, _body(found), *(text for _, text in said)])
 
     def _diff(self, number: int) -> tuple[str, str, str]:
         found = self._there(f"pulls/{number}", f"pull request #{number}")
@@ -189,13 +190,18 @@ def _title(found: Any) -> str:
 
 
 def _comment(found: Any) -> str:
-    return f"{_who(found)}, {found['created_at']}:\n{found['body'] or ''}"
+    return f"{_who(found)}, {found['created_at']}:\n{_body(found)}"
 
 
 def _review(found: Any) -> tuple[str, str]:
     verdict = found["state"].lower().replace("_", " ")
     at = found.get("submitted_at") or ""
-    return at, f"{_who(found)}, {at}, a review: {verdict}\n{found['body'] or ''}"
+    return at, f"{_who(found)}, {at}, a review: {verdict}\n{_body(found)}"
+
+
+def _body(found: Any) -> str:
+    """A text as people see it."""
+    return told(*seen(found["body"] or ""))
 
 
 def _thread(comments: Iterable[Any]) -> str:

@@ -10,6 +10,7 @@ from runner.forge import Heard, Issue, Labelled, Person, Remark, Watched
 from runner.forge.github_client import Client
 from runner.forge.github_proposals import Proposals
 from runner.forge.github_writes import is_ours
+from runner.forge.hidden import seen
 from runner.lifecycle import parse_stage_branch
 
 LABELS = "pullwright:"
@@ -138,10 +139,11 @@ class Talk:
             self._count(each.task, comments)
         for comment in comments:
             if not self._is_mine(comment) and comment["created_at"] >= each.accepted:
+                text, lost = seen(comment["body"] or "")
                 yield Remark(
                     id=f"github:{comment['id']}", task=each.task, at=comment["created_at"],
-                    who=self.person(comment["user"]), text=comment["body"] or "", kind="comment", about=each.ref,
-                    place=comment["html_url"], below_issue=below_issue,
+                    who=self.person(comment["user"]), text=text, kind="comment", about=each.ref,
+                    place=comment["html_url"], below_issue=below_issue, lost=lost,
                 )  # fmt: skip
 
     def _count(self, task: str, comments: Sequence[Any]) -> None:
@@ -153,7 +155,7 @@ class Talk:
         user = comment["user"]
         if user is None or user["type"] != "User":
             return True
-        return user["id"] in self.ours() and MARKER in (comment["body"] or "")
+        return user["id"] in self.ours() and (comment["body"] or "").startswith(MARKER)
 
     def _reviews(self, each: Watched, number: int) -> Iterator[Remark]:
         """Each review as one: its verdict, its text, its comments on lines."""
@@ -163,12 +165,16 @@ class Talk:
             if review["state"] not in ("CHANGES_REQUESTED", "COMMENTED") or self._is_mine(review):
                 continue
             own = [line for line in lines if line["pull_request_review_id"] == review["id"] and not self._is_mine(line)]
-            text = "\n\n".join(filter(None, [(review["body"] or "").strip(), *(_line(each) for each in own)]))
+            said = [seen(each["body"] or "") for each in (review, *own)]
+            lost = tuple(dict.fromkeys(what for each in said for what in each.lost))
+            parts = [said[0].text, *(_line(line, part.text) for line, part in zip(own, said[1:], strict=True))]
+            text = "\n\n".join(filter(None, parts))
             if text or review["state"] == "CHANGES_REQUESTED":
                 id = f"github:review-{review['id']}"
                 yield Remark(
                     id=id, task=each.task, at=review["submitted_at"], who=self.person(review["user"]),
-                    text=text or "Changes are requested.", kind="review", about=each.ref, answered=id in replied,
+                    text=text or "Changes are requested.", kind="review", about=each.ref, lost=lost,
+                    answered=id in replied,
                     threads=tuple(line.get("in_reply_to_id") or line["id"] for line in own), place=review["html_url"],
                 )  # fmt: skip
 
@@ -189,10 +195,10 @@ def _is_issue(task: str) -> bool:
     return re.fullmatch(r"issue-[0-9]+", task) is not None
 
 
-def _line(comment: Any) -> str:
+def _line(comment: Any, text: str) -> str:
     """A comment on a line, with its place and the lines that it is about."""
     line = comment.get("line") or comment.get("original_line")
     place = f"{comment['path']}:{line}" if line else comment["path"]
     hunk = (comment.get("diff_hunk") or "").splitlines()[-4:]
     quoted = "\n".join(f"> {each}" for each in hunk)
-    return f"{place}\n{quoted}\n{comment['body']}" if quoted else f"{place}\n{comment['body']}"
+    return f"{place}\n{quoted}\n{text}" if quoted else f"{place}\n{text}"

@@ -5,15 +5,14 @@ label was put on, and no more of it than a person could see.
 """
 
 import hashlib
-import html
 import re
-import unicodedata
 from typing import Any
 
 import msgspec
 
 from runner.errors import UserError
 from runner.forge import Issue
+from runner.forge.hidden import visible
 from runner.lifecycle import STAGES, Stage
 from runner.task import TaskFile, parse_task
 
@@ -265,53 +264,3 @@ def _stages(text: str) -> list[str]:
 def _after(text: str) -> list[str]:
     names = [name for name in re.split(r"[,\s]+", text) if name]
     return [f"issue-{name[1:]}" if re.fullmatch(r"#[1-9][0-9]*", name) else name for name in dict.fromkeys(names)]
-
-
-# --- hidden text ---------------------------------------------------------------------------------------------------
-
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_DEFINITION = re.compile(r"^ {0,3}\[[^\]\n]*\]:[^\n]*$", re.MULTILINE)
-_IMAGE = re.compile(r"!\[[^\]]*\]")
-_LINK_TITLE = re.compile(r"""(\]\([^()\s]*)\s+(?:"[^"]*"|'[^']*'|\([^()]*\))\s*\)""")
-_TAG = re.compile(r"<(/?[A-Za-z][A-Za-z0-9-]*)\b[^<>]*>")
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,32});")
-
-
-def visible(text: str) -> str:
-    """What a person sees of a text on GitHub: without comments, link definitions, image texts, titles, attributes of
-    tags and characters that have no shape (zero-width, direction, tags U+E0000–E007F, variation selectors).
-
-    It is better to lose something that was seen than to keep what was not.
-    """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    before = None
-    while text != before:  # what is left when a part is gone may be another one
-        before = text
-        text = _ENTITY.sub(lambda match: "" if _hides(html.unescape(match[0])) else match[0], text)
-        text = "".join(char for char in text if not shapeless(char))
-        for pattern, instead in (
-            (_COMMENT, ""),
-            (_DEFINITION, ""),
-            (_IMAGE, "![]"),
-            (_LINK_TITLE, r"\1)"),
-            (_TAG, r"<\1>"),
-        ):
-            text = pattern.sub(instead, text)
-    return unicodedata.normalize("NFC", text).strip()
-
-
-def _hides(text: str) -> bool:
-    return bool(text) and all(shapeless(char) for char in text)
-
-
-def shapeless(char: str) -> bool:
-    """No shape: format and private characters, unassigned ones, controls, selectors, and letters that look empty."""
-    if char in "\n\t":
-        return False
-    if unicodedata.category(char) in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"):
-        return True
-    return (
-        char in "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800"
-        or "\ufe00" <= char <= "\ufe0f"
-        or "\U000e0100" <= char <= "\U000e01ef"
-    )

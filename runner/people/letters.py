@@ -103,6 +103,11 @@ def _unheard(unheard: Sequence[tuple[Remark, str]]) -> list[str]:
     return ["", "Not acted on:", *rows]
 
 
+def unseen(lost: Sequence[str]) -> str:
+    """What of a remark was left out."""
+    return f"what nobody sees of it was left out ({', '.join(lost)})"
+
+
 def refused(why: str) -> str:
     """The note on an issue that did not become a task."""
     return f"This is not a task yet: {plain(why)}."

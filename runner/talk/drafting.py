@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 from runner.errors import UserError
+from runner.forge.hidden import shapeless
 from runner.lifecycle import STAGES, Stage
 from runner.loop.window import Window
 from runner.models import Message as Turn
 from runner.models import Model, ModelError, Request
-from runner.people.issues import shapeless
 from runner.prompting import fenced
 from runner.protocols.lift import without_thinking
 from runner.talk import discussions
