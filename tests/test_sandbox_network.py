@@ -53,7 +53,7 @@ def listener() -> Iterator[Listener]:
 def ask(proxy: Proxy, request: bytes) -> bytes:
     """What the proxy answers to raw bytes."""
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(5)
+        client.settimeout(60)
         client.connect(str(proxy.socket))
         client.sendall(request)
         answer = b""
@@ -289,6 +289,7 @@ def test_pip_installs_through_the_proxy(tmp_path: Path, index: str) -> None:
         "PIP_EXTRA_INDEX_URL": "",
         "PIP_FIND_LINKS": "",
         "PIP_RETRIES": "0",
+        "PIP_DEFAULT_TIMEOUT": "60",
         "NO_PROXY": "",
         "no_proxy": "",
     }

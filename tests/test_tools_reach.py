@@ -127,7 +127,7 @@ def test_the_registry_is_for_installing_alone(work: Work, network: Network, alon
 def with_web(work: Work, tmp_path: Path, *places: str) -> Work:
     fetcher = Fetcher(
         tmp_path / "web",
-        bounds=Bounds(frozenset(places), 3.0),
+        bounds=Bounds(frozenset(places), 60.0),
         pace=Pace(tmp_path / "pace", sleep=lambda _: None),
         now=lambda: 0.0,
     )

@@ -52,14 +52,14 @@ class Hook:
         self.deliveries: list[Delivery] = []
         self._waiting: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
         self._late: list[Delivery] = []
-        self._client = httpx.Client(timeout=20)
+        self._client = httpx.Client(timeout=60)
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Send nothing more."""
         self._waiting.put(None)
-        self._thread.join(30)
+        self._thread.join(60)
         self._client.close()
 
     def fire(self, event: str, payload: dict[str, Any]) -> None:

@@ -27,8 +27,8 @@ class Service:
         self.front = front
         self.url = url
         self.log = log
-        self.client = httpx.Client(base_url=url, headers={"authorization": f"Bearer {WRITE}"}, timeout=30)
-        self.stranger = httpx.Client(base_url=url, timeout=30)
+        self.client = httpx.Client(base_url=url, headers={"authorization": f"Bearer {WRITE}"}, timeout=60)
+        self.stranger = httpx.Client(base_url=url, timeout=60)
 
     def cookie(self, token: str) -> str:
         """What a browser sends that came in with `token`, also through a proxy that tells no port."""
@@ -57,14 +57,14 @@ def serving(folder: Path, **more: Any) -> Iterator[Service]:
     finally:
         front.inner.state.room.ending = True
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
         service.client.close()
         service.stranger.close()
         listener.close()
 
 
-def until(true: Callable[[], bool], what: object = "", seconds: float = 20) -> None:
+def until(true: Callable[[], bool], what: object = "", seconds: float = 60) -> None:
     """Wait until something is so."""
     end = time.monotonic() + seconds
     while not true():
