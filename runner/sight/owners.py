@@ -1,6 +1,7 @@
 """Which ref belongs to which task. Pure."""
 
 from collections import defaultdict
+from functools import lru_cache
 
 from runner.lifecycle import SLUG, parse_stage_branch
 from runner.progress import Refs
@@ -9,6 +10,7 @@ COMMANDS = "commands/tasks/"
 TRAJECTORIES = "trajectories/"
 
 
+@lru_cache(maxsize=1 << 16)
 def owner(name: str) -> str | None:
     """The task to which a ref belongs: `heads/…` a branch, else a name below `refs/pullwright/`."""
     branch = name.removeprefix("heads/")

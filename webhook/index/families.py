@@ -3,6 +3,7 @@
 The same steps as `runner.observe.observe`, which looks at everything; here only at what a change has touched.
 """
 
+import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -56,10 +57,18 @@ class Ground(NamedTuple):
 def on_disk(workspaces: Path) -> dict[str, tuple[str, ...]]:
     """Task → the agents that have a workspace for it on this host."""
     found: dict[str, list[str]] = defaultdict(list)
-    for path in sorted(workspaces.glob("*/tasks/*")):
-        if SLUG.fullmatch(path.name) and SLUG.fullmatch(path.parts[-3]):
-            found[path.name].append(path.parts[-3])
+    for agent in _names(workspaces):
+        for task in _names(workspaces / agent / "tasks"):
+            found[task].append(agent)
     return {task: tuple(agents) for task, agents in found.items()}
+
+
+def _names(folder: Path) -> list[str]:
+    """What lies in a folder under names that agents and tasks can have."""
+    try:
+        return sorted(name for name in os.listdir(folder) if SLUG.fullmatch(name))  # noqa: PTH208 (no paths are needed)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 class Seen(NamedTuple):
