@@ -92,12 +92,15 @@ def test_an_agent_uses_every_tool(tmp_path: Path, person: Path, monkeypatch: pyt
         scene = Reaching(
             r.project(tmp_path / "repo", agents=settings(server.port), replies=told(f"http://{web.place}"))
         )
-        fetcher = Fetcher(
-            tmp_path / "kept",
-            bounds=Bounds(frozenset({web.place}), 2.0),
-            pace=Pace(tmp_path / "pace", sleep=lambda _: None),
+        pace = Pace(tmp_path / "pace", sleep=lambda _: None)
+        patient, hurried = (
+            Fetcher(tmp_path / "kept", bounds=Bounds(frozenset({web.place}), seconds), pace=pace)
+            for seconds in (60.0, 1.0)
         )
-        scene.web = Web(partial(search, proxy=service.proxy, verify=service.ca), fetcher.fetch)
+        scene.web = Web(
+            partial(search, proxy=service.proxy, verify=service.ca),
+            lambda url: (hurried if url.endswith("/slow") else patient).fetch(url),
+        )
         r.add_task(scene.folder)
         scene.run()
         assert scene.state().current is None, "\n".join(scene.said)
