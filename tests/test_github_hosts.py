@@ -6,8 +6,10 @@ import repositories
 from fake_github.office import Office, host_at
 from test_github_kills import Victim
 
+from runner import wiring
 from runner.attend import attend
-from runner.host import Host
+from runner.host import Host, site_at
+from runner.observe import observe
 
 ATTEND = """
 import sys
@@ -80,6 +82,32 @@ def test_one_note_stays_when_the_host_that_was_first_dies_meanwhile(office: Offi
     when_it_writes(office, dies)
     attend(other)
     assert (victim.killed, writes(office), len(office.notes(number))) == (True, 2, 1)
+
+
+ASK = """
+import sys
+from pathlib import Path
+from runner import wiring
+from runner.host import site_at
+from runner.observe import observe
+site = site_at(Path(sys.argv[1]))
+hosting = wiring.hosting(site, observe(site).settings)
+hosting.open_issue("Say goodbye", "As it should.")
+"""
+
+
+def test_an_issue_that_a_service_asked_for_before_it_was_killed_is_not_opened_again(office: Office) -> None:
+    victim = Victim(office, ASK)
+    victim.run(1, "after")
+    (first,) = office.world.issues.values()
+    site = site_at(office.clone)
+    hosting = wiring.hosting(site, observe(site).settings)
+    assert hosting is not None and victim.killed
+    assert hosting.open_issue("Say goodbye", "As it should.")[0] == first.number
+    assert hosting.open_issue("Say goodbye", "Otherwise.")[0] == 2
+    office.close(first.number)
+    office.issue("Say goodbye", first.body, by="stranger")
+    assert hosting.open_issue("Say goodbye", "As it should.")[0] == 4
 
 
 def test_a_message_that_two_hosts_wrote_before_both_died_is_there_once_in_the_end(office: Office) -> None:

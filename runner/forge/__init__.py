@@ -230,7 +230,7 @@ class Hosting(Protocol):
     """
 
     def open_issue(self, title: str, body: str) -> tuple[int, str]:
-        """Open an issue, once; returns its number and its address."""
+        """Open an issue, once while it is open: who asks for the same again gets it. Returns its number and address."""
         ...
 
     def offer(self, branch: str, target: str, title: str, body: str) -> str:

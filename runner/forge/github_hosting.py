@@ -1,7 +1,7 @@
 """What GitHub does for the service: issues and pull requests that the API asks for, lost deliveries, workflow runs."""
 
-import uuid
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 from runner.errors import UserError
@@ -9,8 +9,8 @@ from runner.forge import Failed, Hook
 from runner.forge.github_client import Client, Rejected, Unclear
 from runner.forge.github_proposals import Proposals
 from runner.forge.github_talk import MARKER
+from runner.forge.github_writes import LOOKS, RIGHTS, is_ours
 
-LOOKS = 3
 WORKFLOW = "agents.yml"
 """The workflow that `pullwright init --forge github` installs."""
 
@@ -23,23 +23,28 @@ class GitHubHosting:
         self.path = client.place.path
 
     def open_issue(self, title: str, body: str) -> tuple[int, str]:
-        """An issue; a hidden word in its text tells it from all others, should the answer be lost."""
-        mark = f"{MARKER}asked {uuid.uuid4().hex} -->"
+        """An issue, told from all others by a hidden word in its text that follows from what it says.
+
+        So whoever asks again, because an answer was lost or somebody was killed, gets the one that is open.
+        """
+        mark = f"{MARKER}asked {sha256(chr(0).join((title, body)).encode()).hexdigest()[:32]} -->"
         sent = {"title": title, "body": f"{body}\n\n{mark}"}
         for look in range(LOOKS):
+            if (found := self._marked(mark)) is not None:
+                return _place(found)
             try:
                 return _place(self.client.write("POST", f"{self.path}/issues", sent))
             except Rejected as refused:
-                raise UserError(f"GitHub opens no issue: {refused.said}", _RIGHTS) from refused
+                raise UserError(f"GitHub opens no issue: {refused.said}", RIGHTS) from refused
             except Unclear:
                 self.client.sleep(2.0**look)
-                if (found := self._marked(mark)) is not None:
-                    return _place(found)
         raise UserError("GitHub does not say whether it opened the issue", "look at the repository's issues")
 
     def _marked(self, mark: str) -> Any | None:
-        newest = self.client.get(f"{self.path}/issues", state="all", sort="created", direction="desc", per_page=30)
-        return next((each for each in newest or () if (each["body"] or "").endswith(mark)), None)
+        """Our open issue with that word, among the newest hundred: anybody could write it."""
+        newest = self.client.get(f"{self.path}/issues", state="open", sort="created", direction="desc", per_page=100)
+        ours = self.proposals.ours()
+        return next((each for each in newest or () if is_ours(each, ours) and each["body"].endswith(mark)), None)
 
     def offer(self, branch: str, target: str, title: str, body: str) -> str:
         """A pull request for a branch; the one that is there, if there is one."""
@@ -52,7 +57,7 @@ class GitHubHosting:
                 return str(self.client.write("POST", f"{self.path}/pulls", sent)["html_url"])
             except Rejected as refused:
                 if "already exists" not in refused.said:
-                    raise UserError(f"GitHub opens no pull request for {branch}: {refused.said}", _RIGHTS) from refused
+                    raise UserError(f"GitHub opens no pull request for {branch}: {refused.said}", RIGHTS) from refused
             except Unclear:
                 self.client.sleep(2.0**look)
         raise UserError(f"GitHub does not say whether it opened a pull request for {branch}", "look at them")
@@ -91,13 +96,10 @@ class GitHubHosting:
         try:
             (client or self.client).write("POST", path, body)
         except Rejected as refused:
-            raise UserError(f"GitHub refuses {path}: {refused.said}", _RIGHTS) from refused
+            raise UserError(f"GitHub refuses {path}: {refused.said}", RIGHTS) from refused
         except Unclear:
             return  # it was done, or the next look asks again
 
 
 def _place(issue: Any) -> tuple[int, str]:
     return int(issue["number"]), str(issue["html_url"])
-
-
-_RIGHTS = "give the token what docs/github.md lists under Permissions"
