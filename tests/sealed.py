@@ -65,7 +65,9 @@ def main(folder: Path) -> None:
     time.sleep(0.2)
     during = counter.seen
     knock()
-    time.sleep(0.2)
+    deadline = time.monotonic() + 60
+    while counter.seen < during + 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
     done = scene.state().current is None
     print(json.dumps({"during": during, "control": counter.seen - during, "done": done, "said": scene.said}))
 

@@ -110,10 +110,10 @@ def test_a_check_that_fails_is_told_with_its_end_and_kept_in_full(here: Project)
 
 def test_a_check_that_hangs_is_ended_and_is_no_pass(here: Project) -> None:
     short = here.bench._replace(seconds=0.5)
-    (verdict,) = run_checks(short, here.base, settings(), ("sleep 60",))
+    (verdict,) = run_checks(short, here.base, settings(), ("sleep 600",))
     assert (verdict.gate.exit, verdict.gate.passed, verdict.ending) == (None, False, "timeout")
     assert "ended by timeout" in verdict.detail
-    (verdict,) = run_checks(short, here.base, settings(), ("trap '' TERM; (setsid sleep 60 &); exit 0",))
+    (verdict,) = run_checks(here.bench, here.base, settings(), ("trap '' TERM; (setsid sleep 600 &); exit 0",))
     assert verdict.gate.passed, "what it leaves running does not keep it"
 
 

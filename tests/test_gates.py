@@ -237,8 +237,8 @@ def test_the_tests_are_laid_over_base_and_nothing_else_is(here: Project) -> None
 
 
 def test_a_test_that_hangs_without_the_change_fails_without_it(here: Project) -> None:
-    quick = here._replace(bench=here.bench._replace(seconds=1.5, state=here.bench.state / "quick"))
-    wait = "test_wait: import time; time.sleep(0 if calc.add(1, 1) == 2 else 30)"
+    quick = here._replace(bench=here.bench._replace(seconds=5, state=here.bench.state / "quick"))
+    wait = "test_wait: import time; time.sleep(0 if calc.add(1, 1) == 2 else 300)"
     verdicts = quick.judge(Stage.TEST, here.commit({**GOOD, "tests/test_calc.py": suite(OLD_TEST, wait)}))
     assert fault(verdicts) == ""
 

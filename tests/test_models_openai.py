@@ -291,7 +291,7 @@ def test_a_refused_connection_names_the_endpoint():
 
 
 def test_silence_ends_after_the_time_out_and_is_not_repeated():
-    with ScriptedOpenAI([says("late")._replace(pause=0.6)] * 2) as server:
+    with ScriptedOpenAI([says("late")._replace(pause=60)] * 2) as server:
         with pytest.raises(ModelError, match=r"sent nothing for 0\.2 s"):
             model(server, read_seconds=0.2).reply(ASK)
         assert len(server.chats) == 1

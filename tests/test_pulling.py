@@ -43,7 +43,7 @@ def on_a_terminal(folder: Path, says: bytes, *args: str) -> tuple[int, str]:
             os.write(ours, says)
             answered = True
     os.close(ours)
-    return process.wait(30), seen.decode("utf-8", "replace")
+    return process.wait(60), seen.decode("utf-8", "replace")
 
 
 @pytest.fixture

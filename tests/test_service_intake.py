@@ -152,7 +152,7 @@ def test_a_body_that_comes_byte_by_byte_is_not_waited_for(service: Service) -> N
     before, intake.patience = intake.patience, 0.3
     try:
         host, port = service.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=10) as line:
+        with socket.create_connection((host, int(port)), timeout=60) as line:
             lines = "".join(f"{name}: {value}\r\n" for name, value in headers(PING).items())
             line.sendall(f"POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-length: 999\r\n{lines}\r\n{{".encode())
             assert line.recv(100).startswith(b"HTTP/1.1 408")

@@ -54,7 +54,7 @@ class Site:
         env = {"HOME": str(self.root / "home"), "PATH": os.environ["PATH"], "GIT_AUTHOR_NAME": "n"}
         env |= {"GIT_AUTHOR_EMAIL": "e", "GIT_COMMITTER_NAME": "n", "GIT_COMMITTER_EMAIL": "e"}
         done = subprocess.run(
-            words, cwd=self.space.src, env=env, capture_output=True, text=True, check=False, timeout=20
+            words, cwd=self.space.src, env=env, capture_output=True, text=True, check=False, timeout=60
         )
         return done.stdout + done.stderr
 

@@ -92,7 +92,7 @@ def llama_server(context: int = 4096, weights: Weights = SMOLLM2) -> Iterator[st
     finally:
         process.stdin.close()
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
 
