@@ -313,3 +313,27 @@ def test_what_is_sent_before_the_first_claim_is_there_for_the_agent(hub: tuple[P
     there = git(bare, "ls-tree", "-r", "--name-only", "main").splitlines()
     assert {"notes/what.txt", "tasks/quick/research/data.csv"} <= set(there)
     assert git(bare, "show", "main:greeting.txt") == "hello\ngoodbye"
+
+
+def test_a_search_for_what_has_no_word_in_it_finds_nothing(service: Service) -> None:
+    assert slugs(get(service, "/api/tasks", q="?!")) == []
+    assert slugs(get(service, "/api/tasks", q=" ")) == slugs(get(service, "/api/tasks"))
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/api/tasks", "/api/tasks/none", "/metrics"])
+def test_a_head_is_answered_like_a_get_without_its_body(service: Service, path: str) -> None:
+    whole, head = service.client.get(path), service.client.head(path)
+    assert (head.status_code, head.headers["content-type"]) == (whole.status_code, whole.headers["content-type"])
+    assert head.content == b"" and int(head.headers["content-length"]) > 0
+
+
+def test_the_head_of_a_stream_is_not_waited_for(service: Service) -> None:
+    assert service.client.head("/api/events").status_code == 405
+
+
+def test_who_is_refused_stands_in_the_log_and_is_counted(service: Service) -> None:
+    found = service.stranger.get("/metrics", headers={"authorization": "Bearer guessed-by-somebody"})
+    assert found.status_code == 401
+    refused = {"what": "request", "method": "GET", "path": "/metrics", "status": 401}
+    assert any(refused.items() <= line.items() for line in service.log)
+    assert 'pullwright_requests_total{path="/metrics",status="401"}' in service.client.get("/metrics").text

@@ -182,12 +182,21 @@ def test_a_task_that_is_left_alone_says_why_until_something_changes(hub: tuple[P
         until(lambda: why() == f"its runner ended with exit 1, {TRIES} times in a row: no key", dispatcher.trouble, 60)
         runs = sum(line["what"] == "runner started" for line in service.log)
         assert runs == TRIES
+        ended = {"what": "runner ended", "task": "greet", "how": "exit 1", "said": "no key"}
+        assert any(ended.items() <= line.items() for line in service.log)
         add_task(clone, "other", priority=1)
         git(clone, "push", "-q", "origin", "main")
         until(lambda: service.client.get("/api/tasks/other").status_code == 200)
         until(lambda: dispatcher.trouble.keys() == {"greet", "other"}, "one task that fails keeps others waiting")
     with serving(clone) as service:
         until(lambda: not service.client.get("/api/tasks/greet").json()["left_alone"], "the next one tries it")
+
+
+def test_of_a_runner_that_failed_both_is_told_what_is_wrong_and_the_way_out_of_it(tmp_path: Path) -> None:
+    dispatcher = runners(tmp_path, "print('hello\\npullwright: no model\\n  → pull it\\n'); exit(1)", [0.0])
+    dispatcher.start(Job("a", "build", "1"))
+    end(dispatcher)
+    assert dispatcher.trouble["a"].reason.endswith("in a row: pullwright: no model → pull it")
 
 
 def test_a_runner_that_is_killed_is_seen(tmp_path: Path) -> None:

@@ -50,6 +50,6 @@ def test_every_answer_is_one_that_the_document_names(service: Service) -> None:
             with suppress(Unsatisfiable):  # nothing about it can be wrong
                 answers()
         tried.append(operation.label)
-    assert len(tried) == 25
+    assert len(tried) >= 25
     assert len([line for line in service.log if line["what"] == "request"]) > 60
     assert service.faults() == []

@@ -47,6 +47,14 @@ class Running(NamedTuple):
     log: Path
 
 
+class Ended(NamedTuple):
+    """What became of a runner: how it ended, and its last words where that was not well."""
+
+    job: Job
+    how: str
+    said: str
+
+
 class Dispatcher:
     """The runners of this service. `command` starts one; `clock` gives seconds."""
 
@@ -92,25 +100,25 @@ class Dispatcher:
             )  # fmt: skip
         self.running[job.task] = Running(job, process, log)
 
-    def reap(self) -> list[Job]:
-        """Take note of the runners that have ended; returns their jobs."""
+    def reap(self) -> list[Ended]:
+        """Take note of the runners that have ended."""
         ended = []
         for task, running in list(self.running.items()):
             status = running.process.poll()
             if status is not None:
                 del self.running[task]
-                self._note(running, status)
-                ended.append(running.job)
+                how = f"signal {-status}" if status < 0 else f"exit {status}"
+                ended.append(Ended(running.job, how, _last_words(running.log) if status else ""))
+                self._note(ended[-1])
         return ended
 
-    def _note(self, running: Running, status: int) -> None:
-        task, before = running.job.task, self.trouble.get(running.job.task)
-        again = before is not None and before.version == running.job.version and bool(before.reason) == (status != 0)
+    def _note(self, ended: Ended) -> None:
+        task, version, before = ended.job.task, ended.job.version, self.trouble.get(ended.job.task)
+        again = before is not None and before.version == version and bool(before.reason) == bool(ended.said)
         tries = before.tries + 1 if before and again else 1
         pause = min(LONGEST, FIRST * 2.0 ** (tries - 1))
-        how = f"signal {-status}" if status < 0 else f"exit {status}"
-        reason = f"its runner ended with {how}, {tries} times in a row: {_last_line(running.log)}" if status else ""
-        self.trouble[task] = Trouble(running.job.version, tries, self.clock() + pause, reason)
+        reason = f"its runner ended with {ended.how}, {tries} times in a row: {ended.said}" if ended.said else ""
+        self.trouble[task] = Trouble(version, tries, self.clock() + pause, reason)
 
     def held(self) -> dict[str, str]:
         """Task → why it is left alone."""
@@ -166,8 +174,10 @@ def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:
         return
 
 
-def _last_line(log: Path) -> str:
+def _last_words(log: Path) -> str:
+    """What a runner said last: its last line, and the one before where that is only the way out of it."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 2000))
-        lines = file.read().decode("utf-8", "replace").strip().splitlines()
-    return lines[-1][:300] if lines else "it said nothing"
+        lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    words = " ".join(lines[-2:] if lines and lines[-1].startswith("→") else lines[-1:])
+    return words[:600] or "it said nothing"

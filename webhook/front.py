@@ -7,7 +7,7 @@ make the ETag.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -79,9 +79,10 @@ class Front:
             await _see(send, f"/login?then={quote(path)}")
             return
         if denied is not None:
-            more = ((b"www-authenticate", b"Bearer"),) if denied.status == 401 else ()
-            await problem(send, denied.status, denied.reason, close=True, more=more)
+            await self._count(method, path, _refusal(denied), scope, receive, send)
             return
+        if method == "HEAD" and not path.endswith("/events"):  # the server leaves the body out; a stream has no end
+            method, scope = "GET", {**scope, "method": "GET"}
         if method == "GET" and path.startswith(MIRRORED):
             await self._mirrored(headers, scope, receive, send)
         else:
@@ -174,6 +175,16 @@ class Front:
 
     def _safe(self, app: Any) -> list[tuple[bytes, bytes]]:
         return [] if app is self.intake else SAFE  # a hook is no browser
+
+
+def _refusal(denied: access.Denied) -> Callable[[Any, Any, Any], Awaitable[None]]:
+    """An application that answers nothing else. What was sent with the request is not waited for."""
+    more = ((b"www-authenticate", b"Bearer"),) if denied.status == 401 else ()
+
+    async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        await problem(send, denied.status, denied.reason, close=True, more=more)
+
+    return refuse
 
 
 async def _see(send: Any, where: str, *more: tuple[bytes, bytes]) -> None:

@@ -184,8 +184,8 @@ class Keeper:
         self.log("look failed", fault=what, trace=trace)
 
     def _dispatch(self, index: Index, refs: Refs) -> None:
-        for job in self.dispatcher.reap():
-            self.log("runner ended", task=job.task, stage=job.stage)
+        for job, how, said in self.dispatcher.reap():
+            self.log("runner ended", task=job.task, stage=job.stage, how=how, **({"said": said} if said else {}))
         jobs = self.work.jobs(index, refs, set(self.dispatcher.running), self.dispatcher.may)
         for job in self.dispatcher.wanted(jobs, slots(index.settings())):
             self.log("runner started", task=job.task, stage=job.stage)

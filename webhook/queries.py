@@ -100,7 +100,8 @@ class Reader:
             if value is not None:
                 where.append(clause)
                 given.append(value)
-        if q is not None and (words := match(q)):
+        if q is not None and q.strip():
+            words = match(q) or '""'  # what has no word in it is found nowhere
             where.append(
                 "(tasks.rowid IN (SELECT rowid FROM tasks_fts WHERE tasks_fts MATCH ?) OR tasks.id IN (SELECT task_id"
                 " FROM task_updates JOIN task_updates_fts ON task_updates.rowid = task_updates_fts.rowid"
