@@ -84,12 +84,12 @@ def _attend(host: Host, look: Look, only: frozenset[str] | None) -> View:
 
 
 def watched(view: View, only: frozenset[str] | None = None) -> Iterator[Watched]:
-    """Pure: of the tasks `only`, or of all that are not complete: what of each is open.
+    """Pure: of the tasks `only`, or of all: what of each is open.
 
-    People also talk about what is done: a task that is named is listened to whether it is complete or not.
+    People also talk about what is done: a complete task is listened to as well, one that is not named with less effort.
     """
     for state in view.states:
-        if state.current is not None if only is None else state.task.id in only:
+        if only is None or state.task.id in only:
             accepted = state.standing.accepted
             yield Watched(
                 state.task.id,
@@ -97,6 +97,7 @@ def watched(view: View, only: frozenset[str] | None = None) -> Iterator[Watched]
                 state.open.branch if state.open else "",
                 accepted.at if accepted else "",
                 state.standing.withdrawn is not None,
+                done=only is None and state.current is None,
             )
 
 

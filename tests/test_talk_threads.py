@@ -134,6 +134,23 @@ def test_what_strangers_and_machines_say_is_no_message(office: Office) -> None:
     assert said(office) == []
 
 
+def test_a_comment_on_a_complete_task_is_heard_without_its_delivery(office: Office) -> None:
+    number = accepted(office, Stages="complete")
+    office.merge(office.pull().number)
+    office.run()
+    assert office.world.issues[number].state == "closed"
+    attend(office.host())
+    office.fake.seen.clear()
+    attend(office.host())
+    assert not [asked for asked in office.fake.seen if asked.path.endswith(f"/issues/{number}/comments")]
+    office.comment(number, "And now?", by="rita")
+    office.comment(number, "What was the hardest part?")
+    attend(office.host())
+    attend(office.host())
+    assert [each.text for each in said(office)] == ["What was the hardest part?"]
+    assert office.world.issues[number].state == "closed"
+
+
 def test_a_later_edit_changes_nothing(office: Office) -> None:
     number = resting(office)
     comment = office.comment(number, "The first words")

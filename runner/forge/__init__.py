@@ -104,7 +104,7 @@ class Watched(msgspec.Struct, frozen=True):
     """A task whose issue and proposal are looked at. `known` are the remarks that need not be told again in full.
 
     `ref` and `branch` are those of its open stage, `accepted` says since when remarks count, `withdrawn` that its issue
-    is to be looked at for a new acceptance.
+    is to be looked at for a new acceptance, `done` that it is complete: only what was said lately is looked for.
     """
 
     task: str
@@ -112,6 +112,7 @@ class Watched(msgspec.Struct, frozen=True):
     branch: str = ""
     accepted: str = ""
     withdrawn: bool = False
+    done: bool = False
 
 
 class Heard(msgspec.Struct, frozen=True):

@@ -42,6 +42,8 @@ class Talk:
 
         Of the tasks `only` nothing else is asked for: neither the list of issues, nor other people's proposals.
         """
+        lately = self._lately() if any(each.done for each in watched) else frozenset()
+        watched = [each for each in watched if not each.done or each.task in lately]
         pulls = self.client.pages(f"{self.path}/pulls", state="open")
         issues = list(self._issues(watched) if only is None else self._named(watched, only))
         remarks = [remark for each in watched for remark in self._about(each, pulls)]
@@ -53,6 +55,12 @@ class Talk:
             and not self.proposals.is_ours(pull)
         ]
         return Heard(tuple(issues), tuple(remarks), tuple(strangers))
+
+    def _lately(self) -> frozenset[str]:
+        """The issues below which people wrote the newest hundred comments of the repository: one question for all."""
+        newest = self.client.get(f"{self.path}/issues/comments", sort="updated", direction="desc", per_page=100)
+        said = [each for each in newest or () if not self._is_mine(each)]
+        return frozenset(f"issue-{each['issue_url'].rpartition('/')[2]}" for each in said)
 
     def person(self, user: Any) -> Person:
         """An account with what it may do here: asked of GitHub, for `author_association` is not to be believed."""

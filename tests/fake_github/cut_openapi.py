@@ -32,6 +32,7 @@ PATCH /repos/{owner}/{repo}/issues/{issue_number}
 GET /repos/{owner}/{repo}/issues/{issue_number}/events
 GET /repos/{owner}/{repo}/issues/{issue_number}/comments
 POST /repos/{owner}/{repo}/issues/{issue_number}/comments
+GET /repos/{owner}/{repo}/issues/comments
 PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}
 DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}
 GET /repos/{owner}/{repo}/issues/{issue_number}/labels
@@ -48,6 +49,7 @@ PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge
 GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews
 GET /repos/{owner}/{repo}/pulls/{pull_number}/comments
 POST /repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies
+DELETE /repos/{owner}/{repo}/pulls/comments/{comment_id}
 POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers
 GET /repos/{owner}/{repo}/commits/{ref}/status
 GET /repos/{owner}/{repo}/commits/{ref}/check-runs

@@ -38,6 +38,11 @@ def _comments(world: World, shapes: Shapes, asked: Asked) -> Answer:
     return 200, [shapes.comment(c) for c in found]
 
 
+def _newest_comments(world: World, shapes: Shapes, asked: Asked) -> Answer:
+    found = sorted((c for c in world.comments.values() if not c.path), key=lambda each: each.updated)
+    return 200, [shapes.comment(c) for c in (found[::-1] if asked.query.get("direction") == "desc" else found)]
+
+
 def _post_comment(world: World, shapes: Shapes, asked: Asked) -> Answer:
     return 201, shapes.comment(
         issues.comment(world, asked.token.user, asked.number("issue_number"), asked.body["body"])
@@ -108,6 +113,7 @@ ROUTES: dict[str, Route] = {
     f"GET {ISSUE}/events": _events,
     f"GET {ISSUE}/comments": _comments,
     f"POST {ISSUE}/comments": _post_comment,
+    f"GET {HERE}/issues/comments": _newest_comments,
     f"PATCH {HERE}/issues/comments/{{comment_id}}": _patch_comment,
     f"DELETE {HERE}/issues/comments/{{comment_id}}": _delete_comment,
     f"GET {ISSUE}/labels": _labels,
@@ -116,4 +122,5 @@ ROUTES: dict[str, Route] = {
     f"POST {ISSUE}/reactions": _react_issue,
     f"POST {HERE}/issues/comments/{{comment_id}}/reactions": _react_comment,
     f"POST {HERE}/pulls/comments/{{comment_id}}/reactions": _react_comment,
+    f"DELETE {HERE}/pulls/comments/{{comment_id}}": _delete_comment,
 }
