@@ -9,8 +9,9 @@ from github_parts import app, bot, fake, office
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
 from repositories import AUTO, add_task, at_home, bare_hub, project, settings
+from tool_parts import heard, work
 
-__all__ = ["app", "bot", "chromium", "fake", "office"]
+__all__ = ["app", "bot", "chromium", "fake", "heard", "office", "work"]
 
 # The same examples each time, and for each as much time as a busy machine takes; `--hypothesis-profile default` looks
 # for others.

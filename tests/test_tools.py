@@ -7,38 +7,16 @@ import time
 from pathlib import Path
 
 import pytest
-from tool_parts import make_work
+from tool_parts import make_work, refusal, say
 
 from runner.errors import ToolError
 from runner.sandbox.external import External
-from runner.tools import TOOLS, Ask, Finish, Observation, Work, toolbox
-
-
-@pytest.fixture
-def heard() -> list[object]:
-    return []
-
-
-@pytest.fixture
-def work(tmp_path: Path, heard: list[object]) -> Work:
-    return make_work(tmp_path, heard)
+from runner.tools import TOOLS, Ask, Finish, Work, toolbox
 
 
 @pytest.fixture
 def src(tmp_path: Path) -> Path:
-    return tmp_path / "src"
-
-
-def say(work: Work, tool: str, **arguments: object) -> str:
-    answer = toolbox((tool,), work)[tool].run(arguments)
-    assert isinstance(answer, Observation)
-    return answer.text
-
-
-def refusal(work: Work, tool: str, **arguments: object) -> str:
-    with pytest.raises(ToolError) as refused:
-        say(work, tool, **arguments)
-    return str(refused.value)
+    return tmp_path / "w/src"
 
 
 def change(search: str, replace: str) -> str:
@@ -66,7 +44,7 @@ def test_the_working_directory_is_kept_for_the_next_command(work: Work) -> None:
 )
 def test_a_planted_working_directory_is_only_data(work: Work, src: Path, tmp_path: Path, planted: str) -> None:
     (src / "link").symlink_to("/etc")
-    (tmp_path / "tmp" / ".pullwright-cwd").write_text(planted)
+    (tmp_path / "w/tmp" / ".pullwright-cwd").write_text(planted)
     assert say(work, "bash", command="pwd -P") == "exit 0\n/workspace/src"
     assert not (src / "ran").exists()
 
@@ -74,7 +52,7 @@ def test_a_planted_working_directory_is_only_data(work: Work, src: Path, tmp_pat
 def test_a_symlink_in_place_of_the_kept_directory_reaches_nothing_of_the_host(work: Work, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("untouched")
-    (tmp_path / "tmp" / ".pullwright-cwd").symlink_to(victim)
+    (tmp_path / "w/tmp" / ".pullwright-cwd").symlink_to(victim)
     say(work, "bash", command="cd /tmp")
     assert victim.read_text() == "untouched"
 
@@ -102,7 +80,7 @@ def test_long_output_is_cut_in_the_middle_and_whole_in_a_file(work: Work, tmp_pa
     assert len(said) < work.cap + 200
     path = said.partition("all of it is in ")[2].partition(";")[0]
     assert path.startswith("/workspace/output/logs/")
-    assert (tmp_path / "output" / "logs" / path.rpartition("/")[2]).read_text().split() == [
+    assert (tmp_path / "w/output" / "logs" / path.rpartition("/")[2]).read_text().split() == [
         str(number) for number in range(1, 5001)
     ]
     assert say(work, "view", path=path, start=2500).splitlines()[1].split() == ["2500", "2500"]
@@ -110,7 +88,7 @@ def test_long_output_is_cut_in_the_middle_and_whole_in_a_file(work: Work, tmp_pa
 
 def test_a_kept_output_is_no_part_of_the_work(work: Work, tmp_path: Path) -> None:
     say(work, "bash", command="seq 1 5000")
-    output = tmp_path / "output"
+    output = tmp_path / "w/output"
     subprocess.run(["git", "init", "-q", output], check=True)
     listed = subprocess.run(["git", "-C", output, "status", "--short"], check=True, capture_output=True).stdout
     assert listed == b"" and list((output / "logs").glob("*.txt"))

@@ -16,39 +16,17 @@ from fake_github import git_http
 from fake_github.office import Office
 from fake_github.pulls import open_pull
 from fake_github.server import FakeGitHub
-from tool_parts import make_work
+from tool_parts import refusal, say
 from web_parts import certificate
 
 from runner import credentials
 from runner.errors import ToolError
 from runner.forge.github import GitHub
 from runner.sandbox.bubblewrap import Bubblewrap
-from runner.tools import Cloning, Observation, Reach, Work, toolbox
+from runner.tools import Cloning, Reach, Work
 
 LOG = "2026-03-01T00:00:00.0000000Z \x1b[31mFAILED tests/test_a.py\x1b[0m - assert 1 == 2\n"
 HUNK = "@@ -1 +1,2 @@\n hello\n+goodbye"
-
-
-@pytest.fixture
-def heard() -> list[object]:
-    return []
-
-
-@pytest.fixture
-def work(tmp_path: Path, heard: list[object]) -> Work:
-    return make_work(tmp_path / "w", heard)
-
-
-def say(work: Work, tool: str, **arguments: object) -> str:
-    answer = toolbox((tool,), work)[tool].run(arguments)
-    assert isinstance(answer, Observation)
-    return answer.text
-
-
-def refusal(work: Work, tool: str, **arguments: object) -> str:
-    with pytest.raises(ToolError) as refused:
-        say(work, tool, **arguments)
-    return str(refused.value)
 
 
 def checks(branch: str, *conclusions: str, run: int = 7) -> dict[str, Any]:

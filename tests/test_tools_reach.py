@@ -7,13 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 from index_parts import package_index, wheel
-from tool_parts import make_work
+from tool_parts import make_work, refusal, say
 from web_parts import PAGE, redirect, site
 
-from runner.errors import ToolError
 from runner.notify import Attachment
 from runner.sandbox import Network
-from runner.tools import Observation, Reach, Work, toolbox
+from runner.tools import Reach, Work
 from runner.tools.untrusted import fenced
 from runner.web import Hit, Web
 from runner.web.fetching import Fetcher
@@ -23,28 +22,6 @@ from runner.web.request import Bounds
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-
-
-@pytest.fixture
-def heard() -> list[object]:
-    return []
-
-
-@pytest.fixture
-def work(tmp_path: Path, heard: list[object]) -> Work:
-    return make_work(tmp_path / "w", heard)
-
-
-def say(work: Work, tool: str, **arguments: object) -> str:
-    answer = toolbox((tool,), work)[tool].run(arguments)
-    assert isinstance(answer, Observation)
-    return answer.text
-
-
-def refusal(work: Work, tool: str, **arguments: object) -> str:
-    with pytest.raises(ToolError) as refused:
-        say(work, tool, **arguments)
-    return str(refused.value)
 
 
 # Python

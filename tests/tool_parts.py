@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
+from runner.errors import ToolError
 from runner.sandbox import Limits, Mount, Sandbox
 from runner.sandbox.bubblewrap import Bubblewrap
-from runner.tools import Journal, Work
+from runner.tools import Journal, Observation, Work, toolbox
 
 
 def make_work(
@@ -28,3 +31,29 @@ def make_work(
     return Work(
         sandbox or Bubblewrap(), mounts, Journal(heard.append, heard.append), cap=cap, limits=Limits(seconds=seconds)
     )
+
+
+@pytest.fixture
+def heard() -> list[object]:
+    """What the agent has said to people."""
+    return []
+
+
+@pytest.fixture
+def work(tmp_path: Path, heard: list[object]) -> Work:
+    """A `Work` below the test's folder `w`."""
+    return make_work(tmp_path / "w", heard)
+
+
+def say(work: Work, tool: str, **arguments: object) -> str:
+    """What a tool answers."""
+    answer = toolbox((tool,), work)[tool].run(arguments)
+    assert isinstance(answer, Observation)
+    return answer.text
+
+
+def refusal(work: Work, tool: str, **arguments: object) -> str:
+    """Why a tool refuses."""
+    with pytest.raises(ToolError) as refused:
+        say(work, tool, **arguments)
+    return str(refused.value)
