@@ -63,7 +63,7 @@ def retold(data: bytes, ref: StageRef, entry: Entry) -> list[Step]:
             last = live.counted(live.told_by(each, last), last, each)
             found.append(last)
     except UserError:
-        pass
+        pass  # what stands before the damage is true, and a run that is followed is not the place to mend it
     return found
 
 

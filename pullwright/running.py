@@ -82,7 +82,7 @@ def _take_turns(
                 if not worker.is_work(step.action):
                     held[step.state.task.id] = step
         except Left:
-            pass
+            pass  # the person stops here; how things stand is told as after any other run
     return held
 
 

@@ -41,7 +41,7 @@ class Proposals:
             try:
                 return self.client.write("POST", self.path, body)
             except Unclear:
-                pass
+                pass  # it may be there all the same: the look below says
             except Rejected as refused:
                 _refuse_for_good(refused, proposal)
             if (found := self._seen_late(proposal, look)) is not None:
