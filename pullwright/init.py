@@ -40,6 +40,12 @@ policy:
   # human: a person merges (pullwright review ID --approve); auto: the runner merges when every gate is green
   review: {{design: human, build: auto, test: auto, review: auto, complete: human}}
   protected: [".github/**", "agents.yaml", ".pullwright/**", "CODEOWNERS"]
+{talk}"""
+
+BY_WORKFLOW = """\
+  # The workflow lets nobody answer in an issue's thread: a comment there is a word to the agent at work. Say true where
+  # `pullwright serve` runs as well: then the thread is a talk, in which agents answer
+  talk: false
 """
 
 
@@ -123,6 +129,7 @@ def _settings(top: Path, model: str, endpoint: str, forge: str) -> str:
         name=name or "agent",
         model=_scalar(model),
         endpoint=_scalar(endpoint),
+        talk=BY_WORKFLOW if forge == "github" else "",
     )
 
 

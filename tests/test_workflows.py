@@ -15,6 +15,7 @@ from fake_github.office import Office, form
 from fake_github.values import Token
 
 from pullwright.github import files
+from runner.agents import parse_settings
 from runner.people.issues import HEADINGS
 
 ROOT = Path(__file__).parent.parent
@@ -196,4 +197,5 @@ def test_a_task_is_done_by_workflow_runs_alone(runs: Runs) -> None:
 def test_init_gives_a_repository_on_github_its_form_and_workflow(tmp_path: Path, person: Path) -> None:
     repositories.typed(tmp_path, "init", "shop", "--forge", "github")
     assert {path: (tmp_path / "shop" / path).read_text() for path in files()} == files()
-    assert "\nforge: github\n" in (tmp_path / "shop/agents.yaml").read_text()
+    settings = parse_settings((tmp_path / "shop/agents.yaml").read_bytes())
+    assert (settings.forge, settings.policy.talk) == ("github", False)
