@@ -45,7 +45,7 @@ def path_of(state: Path, task: str) -> Path:
 def watcher(lease: Lease) -> Callable[[Entry], None]:
     """What a trajectory tells of each entry: a line on disk, and a sentence to whoever runs."""
     path = path_of(lease.host.state, lease.ref.task)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_ready(path)
     last = [_before(path, lease)]
 
     def watch(entry: Entry) -> None:
@@ -57,6 +57,15 @@ def watcher(lease: Lease) -> Callable[[Entry], None]:
             lease.host.say(f"{step.task}  {step.stage}  {sentence}")
 
     return watch
+
+
+def make_ready(path: Path) -> None:
+    """See to it that a line can be appended: one that a crash or a full disk cut short is ended first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        file.seek(max(0, file.tell() - 1))
+        if file.read() not in (b"", b"\n"):
+            file.write(b"\n")
 
 
 def read(data: bytes) -> list[Step]:

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from service.running import Service, serving, until
 
+from runner import live
 from runner.host import site_at
 from webhook.beginnings import Beginnings
-from webhook.feed import Live
 from webhook.front import Front
 from webhook.options import Options
 from webhook.queries import Reader
 from webhook.sessions import Sessions
+from webhook.steps import KEPT, Live, Steps
 
 
 def line(kind: str, task: str = "greet") -> str:
@@ -31,13 +32,13 @@ def test_a_file_of_live_lines_that_is_made_anew_is_read_from_its_start(tmp_path:
     (tmp_path / "live").mkdir()
     path = tmp_path / "live" / "greet.jsonl"
     path.write_text(4 * line("reply"))
-    live = Live(tmp_path)
+    lines = Live(tmp_path)
     path.unlink()
-    assert live.new() == []
+    assert lines.new() == []
     path.write_text(5 * line("result"))
-    assert len(live.new()) == 5
+    assert len(lines.new()) == 5
     path.write_text(line("start"))  # one that took its place between two looks
-    assert len(live.new()) == 1
+    assert len(lines.new()) == 1
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,21 @@ def test_a_beginning_is_seen_in_the_live_lines(tmp_path: Path, said: list[str], 
     assert not beginnings.any(), "it is told once"
 
 
+def test_a_line_that_was_cut_short_hides_no_beginning(tmp_path: Path) -> None:
+    path = live.path_of(tmp_path, "greet")
+    for before in ("", line("reply"), line("reply") + line("result")[:40]):
+        path.unlink(missing_ok=True)
+        if before:
+            path.write_text(before)
+        beginnings = Beginnings(tmp_path)
+        live.make_ready(path)
+        live.make_ready(path)
+        with path.open("a") as file:
+            file.write(line("start"))
+        assert beginnings.any(), before
+        assert len(live.read(path.read_bytes())) == before.count("\n") + 1
+
+
 def test_what_a_runner_does_first_is_a_beginning_and_what_another_goes_on_with_is_not(tmp_path: Path) -> None:
     (tmp_path / "live").mkdir()
     beginnings = Beginnings(tmp_path)
@@ -68,6 +84,38 @@ def test_what_a_runner_does_first_is_a_beginning_and_what_another_goes_on_with_i
     assert not beginnings.any()
     (tmp_path / "live" / "greet.jsonl").write_text(line("result"))
     assert beginnings.any()
+
+
+def test_all_who_follow_hear_each_step_once_from_when_they_came(tmp_path: Path) -> None:
+    now = [0.0]
+    path = tmp_path / "live" / "greet.jsonl"
+    path.parent.mkdir()
+    path.write_text(line("start"))
+    steps = Steps(tmp_path, lambda: now[0])
+
+    def told(kind: str) -> None:
+        now[0] += 1
+        with path.open("a") as file:
+            file.write(line(kind))
+
+    def kinds(found: list[str]) -> list[str]:
+        return [json.loads(each)["kind"] for each in found]
+
+    first = steps.newest()
+    told("reply")
+    second = steps.newest()
+    told("result")
+    first, heard = steps.after(first)
+    assert kinds(heard) == ["reply", "result"]
+    assert kinds(steps.after(second)[1]) == ["result"], "though somebody else has read the file"
+    assert steps.after(first) == (first, [])
+    now[0] += 60
+    told("end")
+    assert steps.newest() == first, "what was written while nobody followed is nobody's"
+    with path.open("a") as file:
+        file.writelines(line("reply") for _ in range(KEPT + 100))
+    now[0] += 1
+    assert len(steps.after(first)[1]) == KEPT
 
 
 def count(service: Service, query: str) -> int:

@@ -12,7 +12,7 @@ from repositories import add_task, git
 from service.running import Service, serving, until
 
 from webhook.dispatch import TRIES, Dispatcher, Job, Workflow
-from webhook.feed import Live
+from webhook.steps import Live
 
 COMMAND = (sys.executable, "-c", "from pullwright.cli import main; main()")
 

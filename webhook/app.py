@@ -31,6 +31,7 @@ from webhook.pages.routes import PAGES
 from webhook.queries import BadCursor, Reader
 from webhook.sessions import Sessions
 from webhook.shelf import Refused
+from webhook.steps import Steps
 from webhook.talk.papers import Papers
 from webhook.talk.replies import Replies
 from webhook.talking import desk
@@ -48,7 +49,7 @@ def create_app(options: Options, log: Callable[..., None] | None = None) -> Fron
     replies = Replies(options.site, lambda: desk(options.site, keeper), lambda: keeper.ask(lambda *_: None), say)
     papers = Papers(options.site, lambda: desk(options.site, keeper).sandbox(), say)
     sessions = Sessions({options.ticket: options.writers[0]} if options.ticket else {})
-    room = Room(options, keeper, Reader(options.index), replies, papers, sessions)
+    room = Room(options, keeper, Reader(options.index), replies, papers, sessions, Steps(options.site.state))
     ear = Ear(options, keeper.ask, say)
     keeper.changed = ear.look_at
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from runner import live
-from webhook.feed import Live
+from webhook.steps import Live
 
 
 class Beginnings:

@@ -7,15 +7,11 @@ is to read what it shows again. Steps are for watching: they are not kept, so th
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from webhook.queries import Reader
+from webhook.steps import EVERY, Steps
 
-EVERY = 0.25  # seconds between two looks: another process may write the index too
 QUIET = 15.0  # seconds without an event after which a comment shows that the line is open
 
 
@@ -44,7 +40,7 @@ def event(kind: str, data: str, id: str = "") -> bytes:
 
 
 async def follow(
-    reader: Reader, live: "Live", last: str | None, ended: Callable[[], bool], every: float = EVERY
+    reader: Reader, steps: Steps, last: str | None, ended: Callable[[], bool], every: float = EVERY
 ) -> AsyncIterator[bytes]:
     """Everything after `last`, and then what comes, until `ended`."""
     here = place(last, reader.span())
@@ -54,7 +50,7 @@ async def follow(
         yield event("reset", "{}", f"{line}-{after}")
     elif not last:
         yield event("hello", "{}", f"{line}-{after}")
-    version, quiet = -1, 0.0
+    version, quiet, seen = -1, 0.0, steps.newest()
     while not ended():
         now = reader.version()
         found = reader.events(after) if now != version else []
@@ -64,54 +60,11 @@ async def follow(
         if found:
             continue  # there may be more
         version = now
-        steps = live.new()
-        for step in steps:
+        seen, done = steps.after(seen)
+        for step in done:
             yield event("step", step)
-        quiet = 0.0 if steps else quiet + every
+        quiet = 0.0 if done else quiet + every
         if quiet >= QUIET:
             quiet = 0.0
             yield b": still here\n\n"
         await asyncio.sleep(every)
-
-
-class Live:
-    """The lines that runs on this host append to `<state>/live/<task>.jsonl`, from now on."""
-
-    def __init__(self, state: Path) -> None:
-        self.folder = state / "live"
-        self.at: dict[Path, int] = {}
-        for path in self._files():
-            with suppress(OSError):
-                self.at[path] = path.stat().st_size
-
-    def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.jsonl"))
-
-    def new(self) -> list[str]:
-        """The whole lines that have come since the last call."""
-        files, found = self._files(), list[str]()
-        self.at = {path: self.at[path] for path in files if path in self.at}  # one that is made anew is read from 0
-        for path in files:
-            with suppress(OSError):  # cleaned away just now
-                found += self._of(path)
-        return found
-
-    def _of(self, path: Path) -> list[str]:
-        start, size = self.at.get(path, 0), path.stat().st_size
-        if size == start:
-            return []
-        start = start if start < size else 0  # shorter than it was: another file by now
-        with path.open("rb") as file:
-            file.seek(start)
-            data = file.read(1 << 20)
-        whole = data[: data.rfind(b"\n") + 1]
-        self.at[path] = start + len(whole)
-        return [line for raw in whole.splitlines() if (line := _line(raw))]
-
-
-def _line(raw: bytes) -> str:
-    """A line as compact JSON; nothing for one that is none."""
-    try:
-        return msgspec.json.encode(msgspec.json.decode(raw)).decode()
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""

@@ -10,7 +10,7 @@ from litestar.response import Stream
 
 from webhook.api import docs
 from webhook.api.room import Room, TheRoom
-from webhook.feed import Live, follow
+from webhook.feed import follow
 from webhook.queries import Reader
 
 TAGS = ["live"]
@@ -24,7 +24,7 @@ async def events(room: TheRoom, request: Request[Any, Any, Any]) -> Stream:
 
     async def told() -> Any:
         try:
-            async for part in follow(reader, Live(room.site.state), last, lambda: room.ending):
+            async for part in follow(reader, room.steps, last, lambda: room.ending):
                 yield part
         finally:
             reader.close()

@@ -13,6 +13,7 @@ from webhook.keeper import Keeper
 from webhook.options import Options
 from webhook.queries import BadCursor, Page, Reader
 from webhook.sessions import Sessions
+from webhook.steps import Steps
 from webhook.talk.papers import Papers
 from webhook.talk.replies import Replies
 
@@ -22,7 +23,7 @@ JSON = "application/json"
 @dataclass
 class Room:
     """One service. `reader` is the event loop's own connection, `replies` the answers that it is at, `papers` the PDFs,
-    `sessions` the browsers that came in.
+    `sessions` the browsers that came in, `steps` what runs on this host do just now.
 
     `ending` is set when the server stops.
     """
@@ -33,6 +34,7 @@ class Room:
     replies: Replies
     papers: Papers
     sessions: Sessions
+    steps: Steps
     ending: bool = False
     counts: dict[str, int] = field(default_factory=dict)
 
