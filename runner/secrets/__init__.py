@@ -70,12 +70,13 @@ class Found(NamedTuple):
 class Redactor:
     """Takes secrets out of texts. `values` are those that are known; what has the shape of one always goes.
 
-    `pieces` finds the known ones that were taken apart.
+    `pieces` finds the known ones that were taken apart, `wide` are those that hold more than ASCII without spaces.
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         known = {value for value in values if len(value) >= SHORTEST and not _WORD.fullmatch(value)}
         self._known, self.pieces = tuple(known), Pieces(known)
+        self.wide = tuple(value for value in known if not value.isascii() or len(value.split()) > 1)
         forms = [form for value in sorted(known, key=len, reverse=True) for form in _spellings(value)]
         self._patterns = [(_KNOWN, re.compile("|".join(forms)))] if forms else []
         self._patterns += [(kind, re.compile(shape)) for kind, shape in SHAPES]

@@ -14,6 +14,7 @@ from runner.models import Model, ModelError, Reply, Request
 from runner.protocols import choose
 from runner.protocols.preflight import Memory
 from runner.secrets import Redactor
+from runner.secrets.growing import Growing
 from runner.talk import showing
 from runner.talk.messages import Look
 
@@ -21,6 +22,8 @@ T = TypeVar("T")
 
 SHRINK, SHRINKS = 0.6, 2
 """By how much the window is taken to be smaller when a server says that a prompt was too long, and how often."""
+GRAIN = 1024
+"""The part of an answer by which it grows before it is looked at again: each character alone up to there."""
 CHANGES_PROTOCOL = ("no-tools", "tool-syntax", "grammar")
 LADDER = ("native", "json", "text")
 
@@ -55,6 +58,7 @@ class Asker:
     def __init__(self, agent: Agent, model: Model, hears: Hears, redactor: Redactor, turn: int) -> None:
         self.agent, self.model, self.hears, self.redactor, self.first = agent, model, hears, redactor, turn
         self.protocol, self.window, self.shrinks = "native", Window(agent.context, agent.max_output), 0
+        self.growing = Growing(redactor)
         self.replies: list[Reply] = []
         self.shown = ""
 
@@ -102,14 +106,19 @@ class Asker:
         return False
 
     def _reply(self, request: Request, words: Callable[[str], str]) -> Reply:
-        so_far = ""
+        pieces: list[str] = []
+        length = looked = 0
 
         def hear(piece: str) -> None:
-            nonlocal so_far
+            nonlocal length, looked
             if self.hears.cancelled.is_set():
                 raise Cancelled  # closes the connection, upon which the server stops
-            so_far += piece
-            self._show(words(so_far))
+            pieces.append(piece)
+            length += len(piece)
+            if length - looked > max(self.growing.step, length // GRAIN):  # what one piece costs does not grow with all
+                looked = length
+                pieces[:] = ["".join(pieces)]
+                self._show(words(pieces[0]))
 
         return self._waited(lambda: self.model.reply(request, hear))
 
@@ -136,7 +145,7 @@ class Asker:
 
     def _show(self, text: str) -> None:
         """Let those who follow see whole words, without secrets."""
-        clean = self.redactor.clean(self.redactor.settled(showing.settled(text)))
+        clean = self.growing.clean(self.redactor.settled(showing.settled(text)))
         if clean and clean != self.shown:
             self.shown = clean
             self.hears.text(clean)
