@@ -64,6 +64,11 @@ class Score(NamedTuple):
         """Tokens a second, over the attempts that are done."""
         return self.tokens / self.seconds if self.seconds >= 1 else None
 
+    @property
+    def each(self) -> float | None:
+        """Seconds that a stage was open, on average over those that are done."""
+        return self.seconds / self.done if self.done else None
+
 
 _AGENT = "SELECT id, name, model, endpoint, status, min_complexity, max_complexity, last_active FROM agents"
 _FAILED = (  # a stage that waits for an answer or for more budget has not failed
