@@ -333,7 +333,7 @@ def test_on_a_narrow_terminal_lines_are_cut_and_complaints_are_not(monkeypatch: 
         line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).replace("\r", "\n").split("\n")
     ]
     assert max(map(len, plain)) <= 40
-    cut = next(line for line in plain if line.startswith("00:00  greet"))
+    cut = next(line for line in plain if re.match(r"00:\d\d  greet", line))
     assert cut.endswith("… → exit 1")
     assert "  → check it: git remote -v" in plain
     assert sum(line.count("word") for line in plain if "step 1" not in line) >= 20
