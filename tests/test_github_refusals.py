@@ -9,9 +9,10 @@ from fake_github.issues import edit_issue
 from fake_github.office import Office, form, told_twice
 from fake_github.pulls import open_pull
 from fake_github.server import FakeGitHub
-from repositories import commit, git, typed
+from repositories import AUTO, clone, commit, git, typed
 
 from runner import wiring
+from runner.attend import attend
 from runner.host import site_at
 from runner.observe import observe
 from runner.talk import discussions
@@ -242,6 +243,32 @@ def test_an_issue_that_comes_after_what_is_no_task_says_so(office: Office) -> No
     assert "waits for issue-12, ghost" in said
     assert "there is no task issue-12, ghost: add it, or leave it out of what comes first" in said
     assert "an issue is one once it has the label" in said
+
+
+def test_where_only_rebase_is_allowed_people_hear_of_it_before_it_stops_a_task(
+    fake: FakeGitHub, bot: str, tmp_path: Path
+) -> None:
+    office = Office(fake, tmp_path, review=AUTO)
+    office.world.methods = {"rebase"}
+    number = office.issue(body=form(Stages="complete")).number
+    office.label(number)
+    attend(office.host())
+    assert "⚠ Only rebase merges are allowed here" in note(office, number)
+    other = clone(office.world.git_dir, tmp_path / "other")
+
+    def moves(_: int, phase: str, method: str, path: str) -> None:
+        if phase == "before" and path.endswith("/pulls"):
+            office.fake.on_request = lambda *_: None
+            commit(other, "Meanwhile", {"elsewhere.txt": "moved\n"})
+            git(other, "push", "-q", "origin", "main")
+
+    office.fake.on_request = moves
+    office.run()
+    assert "can't be rebased" in note(office, number)
+    assert "allow merge commits or squash" in note(office, number).partition("⚠")[0]
+    office.world.methods = {"rebase", "squash"}
+    office.run()
+    assert office.task().status == "complete"
 
 
 def test_what_nobody_sees_of_a_comment_reaches_no_agent_and_that_is_said(office: Office) -> None:

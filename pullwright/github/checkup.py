@@ -41,8 +41,11 @@ def findings(site: Site) -> Iterator[Finding]:
 
 def _merging(repository: dict[str, object]) -> Iterator[Finding]:
     if not repository.get("allow_merge_commit", True) and not repository.get("allow_squash_merge", True):
-        what = "only rebase merges are allowed: a branch into which a moved base was merged cannot be rebased"
-        yield Finding("github", "notice", what, "allow merge commits or squash in the repository's settings")
+        what = (
+            "only rebase merges are allowed: once the base branch has moved, GitHub cannot rebase a stage's branch, "
+            "and its pull request can be merged by nobody"
+        )
+        yield Finding("github", "notice", what, "allow merge commits or squash in the repository's settings, now")
 
 
 def _rules(client: Client) -> Iterator[Finding]:

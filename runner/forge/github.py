@@ -11,7 +11,7 @@ from runner.forge import Heard, Merged, Proposal, Refused, Shown, Subject, Watch
 from runner.forge import github_threads as threads
 from runner.forge.github_client import Client
 from runner.forge.github_notes import Notes
-from runner.forge.github_proposals import Proposals
+from runner.forge.github_proposals import ONLY_REBASE, Proposals
 from runner.forge.github_read import Reading
 from runner.forge.github_show import Show
 from runner.forge.github_talk import LABELS, Talk
@@ -52,6 +52,7 @@ class GitHub:
             self.client, Client(replace(credentials, permissions=FOR_LOGS, _minted=None), clock, sleep)
         )
         self._shown: dict[str, Shown] = {}
+        self._refused: dict[str, str] = {}  # why GitHub did not merge a task's proposal
 
     @cached_property
     def ours(self) -> frozenset[int]:
@@ -81,7 +82,11 @@ class GitHub:
             found = self.proposals.of(proposal.branch)
             where = found[0]["html_url"] if found else "its pull request comes with the next run"
             return Refused("hold", f"approve and merge it on GitHub, as yourself: {where}")
-        return self.proposals.merge(proposal, message)
+        answer = self.proposals.merge(proposal, message)
+        held = answer.reason if isinstance(answer, Refused) and answer.kind == "hold" else ""
+        self._refused[proposal.ref.task] = held
+        self._shown.pop(proposal.ref.task, None)
+        return answer
 
     def hear(self, watched: Sequence[Watched], only: frozenset[str] | None = None) -> Heard:
         """What people said and did."""
@@ -99,7 +104,7 @@ class GitHub:
             self.proposals.close(branch)
         where = self._propose(shown, shown.proposal) if shown.proposal is not None else None
         if number is not None:
-            self._issue(number, shown, f"\n\n→ #{where}" if where else "")
+            self._issue(number, shown, self._link(shown.task, where) if where else "")
         self._shown[shown.task] = shown
 
     def _propose(self, shown: Shown, proposal: Proposal) -> int | None:
@@ -120,9 +125,15 @@ class GitHub:
             threads.resolve(self.client, int(pull["number"]), answered)
         return int(pull["number"])
 
+    def _link(self, task: str, where: int) -> str:
+        """The proposal that waits, and why it was not merged: in code, where nobody's words do anything."""
+        why = " ".join(self._refused.get(task, "").replace("`", "'").split())
+        return f"\n\n→ #{where}" + (f": `{why[:1000]}`" if why else "")
+
     def _issue(self, number: int, shown: Shown, link: str) -> None:
         if shown.note:
-            self.notes.note(number, "task", shown.note + link, now=shown.done or shown.refused)
+            caution = "" if shown.done or shown.refused else self._caution
+            self.notes.note(number, "task", shown.note + link + caution, now=shown.done or shown.refused)
         if shown.refused:
             self.screen.unlabel(number, self.task_label)
         if shown.accepted:
@@ -131,6 +142,11 @@ class GitHub:
             self.screen.label(number, [f"{LABELS}{shown.label}"])
         if shown.done:
             self.screen.close_issue(number)
+
+    @cached_property
+    def _caution(self) -> str:
+        """What people should mend before it stops a task half-way."""
+        return f"\n\n⚠ {ONLY_REBASE.capitalize()}." if self.proposals.methods() == ("rebase",) else ""
 
     def turn_away(self, number: int, why: str) -> None:
         """One comment on a pull request that is not ours."""

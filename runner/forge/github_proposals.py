@@ -10,6 +10,10 @@ from runner.forge.github_client import Client, Rejected, Unclear
 LOOKS = 6
 """Times that GitHub is asked about something it still computes, or may not show yet."""
 GOOD = ("success", "neutral", "skipped")
+ONLY_REBASE = (
+    "only rebase merges are allowed here, and GitHub can rebase no branch into which a base that has moved was merged; "
+    "allow merge commits or squash in the repository's settings"
+)
 
 
 class Proposals:
@@ -101,14 +105,16 @@ class Proposals:
         if why_not is not None:
             return why_not
         title, _, body = message.partition("\n")
-        wanted = {"sha": proposal.head, "merge_method": self._method(), "commit_title": title, "commit_message": body}
+        method = self.methods()[0]
+        wanted = {"sha": proposal.head, "merge_method": method, "commit_title": title, "commit_message": body}
         try:
             self.client.write("PUT", f"{self.path}/{pull['number']}/merge", wanted)
         except Unclear:
             return self._after_all(pull["number"], proposal)
         except Rejected as refused:
             kind = "moved" if refused.status == 409 or "Base branch was modified" in refused.said else "hold"
-            return Refused("moved" if kind == "moved" else "hold", f"GitHub does not merge it: {refused.said}")
+            why = f": {ONLY_REBASE}" if method == "rebase" else ""
+            return Refused("moved" if kind == "moved" else "hold", f"GitHub does not merge it: {refused.said}{why}")
         return self._after_all(pull["number"], proposal)
 
     def _computed(self, number: int) -> Any:
@@ -150,11 +156,11 @@ class Proposals:
             return Refused("moved", f"waits for checks: {', '.join(waits) or 'none has looked at it'} ({where})")
         return None
 
-    def _method(self) -> str:
-        """The first of the ways that the repository allows; a merge commit keeps most of the history."""
-        allowed = self.client.get(self.client.place.path)
+    def methods(self) -> tuple[str, ...]:
+        """The ways to merge that the repository allows, the best first: a merge commit keeps most of the history."""
+        allowed = self.client.get(self.client.place.path) or {}
         ways = (("allow_merge_commit", "merge"), ("allow_squash_merge", "squash"), ("allow_rebase_merge", "rebase"))
-        return next((way for key, way in ways if allowed.get(key, True)), "merge")
+        return tuple(way for key, way in ways if allowed.get(key, True)) or ("merge",)
 
     def _after_all(self, number: int, proposal: Proposal) -> Merged | Refused:
         """What came of a merge, looked up."""
