@@ -10,8 +10,11 @@ from typing import Any
 import httpx
 import pytest
 from repositories import add_task, at_home, bare_hub, git, project, settings
+from repositories import clone as cloned
 from scenes import Scene
 from service.running import READ, Service, serving, until
+
+from webhook import shelf
 
 AGENTS = [
     {"name": "scripted", "model": "recording", "provider": "scripted", "endpoint": ".pullwright/replies.yaml"},
@@ -337,3 +340,25 @@ def test_who_is_refused_stands_in_the_log_and_is_counted(service: Service) -> No
     refused = {"what": "request", "method": "GET", "path": "/metrics", "status": 401}
     assert any(refused.items() <= line.items() for line in service.log)
     assert 'pullwright_requests_total{path="/metrics",status="401"}' in service.client.get("/metrics").text
+
+
+def test_a_workspace_on_another_host_is_read_as_the_open_stage_has_it(tmp_path: Path, person: Path) -> None:
+    clone = project(tmp_path / "clone", agents=settings(review={"build": "human"}))
+    add_task(clone, stages=["design", "build", "complete"])
+    bare = bare_hub(clone, tmp_path / "hub.git")
+    scene = Scene(clone)
+    scene.run()
+    scene.approve()  # the branch of the design stays, and its name comes after the build's
+    scene.run()
+    with serving(cloned(bare, tmp_path / "other")) as service:
+        ((id,),) = service.front.reader().conn.execute("SELECT id FROM agent_workspaces").fetchall()
+        listed = {each["path"]: each["size"] for each in get(service, f"/api/workspaces/{id}/files")["items"]}
+        assert listed["src/greeting.txt"] == len("hello\ngoodbye\n")
+        assert service.client.get(f"/api/workspaces/{id}/files/src/greeting.txt").text == "hello\ngoodbye\n"
+        assert service.client.get(f"/api/workspaces/{id}/files/src/none").status_code == 404
+        assert service.client.post(f"/api/workspaces/{id}/files?path=src/x", content=b"").status_code == 409
+
+
+@pytest.mark.parametrize("seconds", [-1e18, -1.0, 0.0, 1e10, 1e18])
+def test_whatever_time_an_agent_gives_a_file_it_can_be_listed(seconds: float) -> None:
+    assert len(shelf.moment(seconds)) == len("2026-01-01T00:00:00Z")

@@ -8,6 +8,8 @@ import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -127,7 +129,11 @@ class Receiver:
         self.size = 0
         self.scratch = f".pullwright-{uuid.uuid4().hex}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self.file = os.open(self.scratch, flags, 0o644, dir_fd=folder)
+        try:
+            self.file = os.open(self.scratch, flags, 0o644, dir_fd=folder)
+        except OSError as error:
+            os.close(folder)
+            raise Refused(409, f"{name} cannot be written there: {error.strerror}") from error
 
     def take(self, data: bytes) -> None:
         """More of it. Raises `Refused` once it is too large."""
@@ -174,21 +180,29 @@ def entries(root: Path) -> tuple[list[Entry], bool]:
 def _walk(folder: int, prefix: str, found: list[Entry]) -> bool:
     """Add the entries below an open folder; True once there are too many."""
     with os.scandir(folder) as scan:
-        here = sorted(scan, key=lambda one: one.name)
+        here = sorted(islice(scan, MOST_ENTRIES + 1), key=lambda one: one.name)
     for one in here:
         path = prefix + os.fsencode(one.name).decode("utf-8", "replace")
         if len(found) >= MOST_ENTRIES:
             return True
-        known = one.stat(follow_symlinks=False)
+        try:
+            known = one.stat(follow_symlinks=False)
+        except OSError:
+            continue  # gone since it was listed
         kind = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}.get(
             stat.S_IFMT(known.st_mode), "other"
         )
         if one.name.lower() == ".git" or (prefix == "" and one.name == "venv"):
             continue
-        found.append(Entry(path, kind, known.st_size, iso(known.st_mtime)))
+        found.append(Entry(path, kind, known.st_size, moment(known.st_mtime)))
         if kind == "folder" and path.count("/") < 64 and _below(folder, one.name, path, found):
             return True
     return False
+
+
+def moment(seconds: float) -> str:
+    """A file's time (ISO 8601, UTC). An agent may have set it to any number, of which the calendar has but some."""
+    return iso(min(max(seconds, 0), datetime.max.replace(tzinfo=UTC).timestamp() - 1))
 
 
 def _below(folder: int, name: str, path: str, found: list[Entry]) -> bool:

@@ -4,7 +4,7 @@ import os
 from asyncio import to_thread
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -12,7 +12,7 @@ from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
 from runner import git, workspace
-from webhook import shelf, writing
+from webhook import elsewhere, shelf, writing
 from webhook.api import docs
 from webhook.api.room import Room, TheRoom, answer, missing
 from webhook.rows import Names
@@ -74,26 +74,23 @@ def make_workspace(room: TheRoom, data: JSONBody[NewWorkspace]) -> Response[byte
 )
 async def list_files(room: TheRoom, id: Id) -> Response[Files]:
     """Of a workspace on another host: the files of its stage branch."""
-    return Response(await to_thread(_listed, room, _found(room, id)))
+    found = _found(room, id)
+    if found.host in (None, room.site.id):
+        return Response(await to_thread(_listed, folder_of(room, found)))
+    branch = elsewhere.branch_of(room.reader.conn, found.task_id)
+    return Response(await to_thread(_listed_elsewhere, room, branch, found.last_accessed or ""))
 
 
-def _listed(room: Room, found: Workspace) -> Files:
-    if found.host not in (None, room.site.id):
-        files = [Entry(f"src/{path}", "file", 0, found.last_accessed or "") for path, _ in _branch(room, found)]
-        return Files(files[: shelf.MOST_ENTRIES], len(files) > shelf.MOST_ENTRIES)
-    entries, cut = shelf.entries(folder_of(room, found))
+def _listed(folder: Path) -> Files:
+    entries, cut = shelf.entries(folder)
     return Files([Entry(*entry) for entry in entries], cut)  # type: ignore[arg-type]
 
 
-def _branch(room: Room, found: Workspace) -> list[tuple[str, str]]:
-    """Path and blob of the regular files on the task's newest stage branch."""
-    slug = found.workspace_path.split("/")[-1]
-    branches = git.refs(room.site.repo, f"refs/remotes/hub/heads/agents/{slug}/")
-    work = git.refs(room.site.repo, f"refs/remotes/hub/heads/work/{slug}")
-    head = next(iter([*reversed(branches.values()), *work.values()]), None)
-    if head is None:
-        return []
-    return [(file.path, file.blob) for file in git.files(room.site.repo, head) if file.mode.startswith("100")]
+def _listed_elsewhere(room: Room, branch: str, modified: str) -> Files:
+    there = list(elsewhere.files(room.site.repo, branch).items())
+    sizes = git.sizes(room.site.repo, [blob for _, blob in there[: shelf.MOST_ENTRIES]])
+    files = [Entry(f"src/{path}", "file", sizes[blob][1], modified) for path, blob in there[: shelf.MOST_ENTRIES]]
+    return Files(files, len(there) > len(files))
 
 
 @get(
@@ -108,28 +105,29 @@ async def read_file(room: TheRoom, id: Id, path: FromPath[str], request: Request
     steps = "/".join(shelf.parts_of(str(path).removeprefix("/")))
     headers = {"content-disposition": "attachment", "content-security-policy": "sandbox"}
     if found.host not in (None, room.site.id):
-        data = await to_thread(_elsewhere, room, found, steps)
+        branch = elsewhere.branch_of(room.reader.conn, found.task_id)
+        data = await to_thread(_elsewhere, room, branch, steps)
         return Response(data, media_type="application/octet-stream", headers=headers)
     opened = shelf.read(folder_of(room, found), steps)
     headers |= {"etag": f'"{opened.tag}"', "content-length": str(opened.size)}
     if request.headers.get("if-none-match") == headers["etag"]:
         os.close(opened.descriptor)
         return Response(b"", status_code=304, headers={"etag": headers["etag"]})
-    return Stream(_chunks(opened), media_type="application/octet-stream", headers=headers)
+    file = os.fdopen(opened.descriptor, "rb")  # closed with the answer, also one that nobody waits for
+    return Stream(_chunks(file, opened.size), media_type="application/octet-stream", headers=headers)
 
 
-def _elsewhere(room: Room, found: Workspace, steps: str) -> bytes:
+def _elsewhere(room: Room, branch: str, steps: str) -> bytes:
     """A file of a workspace on another host: as its stage branch has it."""
-    blob = dict(_branch(room, found)).get(steps.removeprefix("src/"))
+    blob = elsewhere.files(room.site.repo, branch).get(steps.removeprefix("src/"))
     if blob is None:
         raise missing(f"there is no file {steps}")
     return git.blobs(room.site.repo, [blob])[blob]
 
 
-async def _chunks(opened: shelf.Open) -> AsyncIterator[bytes]:
+async def _chunks(file: BinaryIO, left: int) -> AsyncIterator[bytes]:
     """As many bytes as were announced, whatever becomes of the file meanwhile."""
-    left = opened.size
-    with os.fdopen(opened.descriptor, "rb") as file:
+    with file:
         while left > 0:
             data = file.read(min(CHUNK, left)) or b"\0" * min(CHUNK, left)
             left -= len(data)
