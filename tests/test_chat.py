@@ -1,5 +1,6 @@
 """`pullwright chat`: in a pipe, on a real terminal, and what a line of it means."""
 
+import codecs
 import fcntl
 import io
 import json
@@ -320,6 +321,7 @@ class Terminal:
         )  # fmt: skip
         os.close(other)
         self.seen, self.read = "", 0
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may come in two pieces
 
     def wait(self, *words: str) -> str:
         """What came until all the words have come."""
@@ -328,7 +330,7 @@ class Terminal:
             assert time.monotonic() < end, (words, self.plain())
             if select.select([self.fd], [], [], 0.5)[0]:
                 try:
-                    self.seen += os.read(self.fd, 65536).decode("utf-8", "replace")
+                    self.seen += self.decoder.decode(os.read(self.fd, 65536))
                 except OSError:
                     break
         return self.plain()

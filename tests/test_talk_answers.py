@@ -181,7 +181,12 @@ def test_a_model_that_says_nothing_is_stopped_at_once(tmp_path: Path, person: Pa
         desk = desk_at(home(tmp_path, server.url))
         question = ask(desk.site, FREE, "Well?")
         stop = threading.Event()
-        threading.Timer(0.5, stop.set).start()
+
+        def stop_once_asked() -> None:
+            until(lambda: bool(server.chats), "nobody asks")
+            stop.set()
+
+        threading.Thread(target=stop_once_asked).start()
         made = answer(desk, FREE, question.id, Hears(lambda text: None, lambda look: None, stop))
         assert made is not None and (made.cancelled, made.text) == (True, "")
         until(lambda: not any(thread.name == "asking" for thread in threading.enumerate()), "the line is open", 60)
