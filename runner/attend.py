@@ -39,6 +39,9 @@ class Taken(NamedTuple):
     spoken: tuple[tuple[str, Message], ...] = ()
 
 
+DONE = "done"
+"""The label of a task of which nothing is left. That of the stage complete it has while that one is worked on, and an
+issue is closed by GitHub itself when its last proposal is merged: neither tells whether the note has said so."""
 Known = Mapping[str, Mapping[str, Message]]
 """The messages of discussions, by task and id."""
 Look = Callable[[], View]
@@ -237,7 +240,7 @@ def _is_news(state: TaskState, heard: Heard) -> bool:
     if state.current is not None:
         return True
     issue = next((each for each in heard.issues if f"issue-{each.number}" == state.task.id), None)
-    return issue is not None and (issue.open or issue.stage != "complete")
+    return issue is not None and (issue.open or issue.stage != DONE)
 
 
 def shown(view: View, state: TaskState, heard: Heard, taken: Taken) -> Shown:
@@ -298,7 +301,7 @@ def _words(view: View, state: TaskState) -> tuple[str, str, str]:
         case Escalate(agent, _):
             return f"{agent.name} takes over", "", stage
         case Finish():
-            return "complete", "", "complete"
+            return "complete", "", DONE
     return f"{stage} goes on", "", stage
 
 

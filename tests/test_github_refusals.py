@@ -257,7 +257,7 @@ def test_where_only_rebase_is_allowed_people_hear_of_it_before_it_stops_a_task(
     other = clone(office.world.git_dir, tmp_path / "other")
 
     def moves(_: int, phase: str, method: str, path: str) -> None:
-        if phase == "before" and path.endswith("/pulls"):
+        if phase == "before" and path.endswith("/git-receive-pack") and office.world.tip("agents/issue-1/complete"):
             office.fake.on_request = lambda *_: None
             commit(other, "Meanwhile", {"elsewhere.txt": "moved\n"})
             git(other, "push", "-q", "origin", "main")

@@ -39,8 +39,9 @@ def play(office: Office, method: str, **given: str) -> None:
     office.run()
     assert office.task().status == "complete"
     assert office.world.issues[issue.number].state == "closed"
-    assert "complete" in office.notes(issue.number)[0]
-    assert len(office.notes(issue.number)) == 1
+    (note,) = office.notes(issue.number)
+    assert note.startswith("<!-- pullwright:task -->\n**complete**\n")
+    assert issue.labels == ["pullwright", "pullwright:done"]
     assert git(office.clone, "-C", str(office.world.git_dir), "show", "main:tasks/issue-1/record.yaml")
 
 

@@ -191,7 +191,7 @@ def test_a_task_is_done_by_workflow_runs_alone(runs: Runs) -> None:
     office.merge(office.pull().number, "squash")
     runs.after_last_event()
     assert (office.task().status, issue.state) == ("complete", "closed")
-    assert issue.labels == ["pullwright", "pullwright:complete"]
+    assert issue.labels == ["pullwright", "pullwright:done"]
 
 
 def test_init_gives_a_repository_on_github_its_form_and_workflow(tmp_path: Path, person: Path) -> None:

@@ -146,7 +146,7 @@ class GitHub:
     @cached_property
     def _caution(self) -> str:
         """What people should mend before it stops a task half-way."""
-        return f"\n\n⚠ {ONLY_REBASE.capitalize()}." if self.proposals.methods() == ("rebase",) else ""
+        return f"\n\n⚠ {ONLY_REBASE[0].upper()}{ONLY_REBASE[1:]}." if self.proposals.methods() == ("rebase",) else ""
 
     def turn_away(self, number: int, why: str) -> None:
         """One comment on a pull request that is not ours."""

@@ -85,7 +85,7 @@ def play(office: Office, service: Service, **given: str) -> None:
     last = seen(service, lambda: ready(office, "complete"), "a result")
     assert (last.base, "Fixes #1" in (world.issues[last.number].body or "")) == ("main", True)
     office.merge(last.number)
-    seen(service, lambda: office.notes(1)[0].count("complete") and labelled(office, "pullwright:complete"), "an end")
+    seen(service, lambda: "**complete**" in office.notes(1)[0] and labelled(office, "pullwright:done"), "an end")
     assert world.issues[issue.number].state == "closed"
 
 
