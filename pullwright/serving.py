@@ -76,12 +76,13 @@ def _run(options: Options, listener: socket.socket) -> None:
     import uvicorn
 
     from webhook.app import create_app
+    from webhook.patience import Patient
 
     _open_many()
     app = create_app(options)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=5, h11_max_incomplete_event_size=1 << 16,
-        server_header=False, limit_concurrency=1000, timeout_keep_alive=20,
+        app, http=Patient, log_config=None, access_log=False, timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=1 << 16, server_header=False, limit_concurrency=1000, timeout_keep_alive=20,
     )  # fmt: skip
     room = app.inner.state.room
 

@@ -192,3 +192,14 @@ def test_without_a_secret_no_webhook_is_taken() -> None:
     refusal = events.refuse_head(headers(PING), ())
     assert refusal is not None
     assert refusal.status == 503
+
+
+def test_a_delivery_that_cannot_be_kept_is_not_taken(hub: tuple[Path, Path]) -> None:
+    with serving(hub[1]) as service:
+        with sqlite3.connect(service.front.options.index) as conn:
+            conn.execute("ALTER TABLE deliveries RENAME TO away")
+        answer = post(service, PING)
+        assert (answer.status_code, "could not be kept" in answer.json()["detail"]) == (503, True)
+        with sqlite3.connect(service.front.options.index) as conn:
+            conn.execute("ALTER TABLE away RENAME TO deliveries")
+        assert post(service, PING).status_code == 202

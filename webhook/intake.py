@@ -4,6 +4,7 @@ A plain ASGI function: it costs a fraction of a handler with a parsed request (d
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -60,7 +61,10 @@ class Intake:
         notice = events.read(headers, body)
         if isinstance(notice, Refusal):
             return notice
-        entered = await asyncio.wrap_future(self.deliveries.enter(notice, self.now()))
+        try:
+            entered = await asyncio.wrap_future(self.deliveries.enter(notice, self.now()))
+        except sqlite3.Error as error:  # a full disk, say: GitHub notes it as failed, and the sweep asks for it again
+            return Refusal(503, f"the delivery could not be kept: {error}")
         if entered.again:
             self.wake(notice)
         return notice
