@@ -1,5 +1,6 @@
 """Whoever opens connections and asks for nothing takes none away from others for long."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -7,51 +8,93 @@ from typing import Any
 
 import pytest
 import uvicorn
+from service.running import until
 
 from webhook.patience import Patient
 
+ASKED = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
 
 async def answers(scope: Any, receive: Any, send: Any) -> None:
-    """An application that says how it was asked, once it knows."""
-    assert scope["type"] == "http"
+    """An application that answers what was sent, once all of it is there."""
     body = (await receive())["body"]
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
 
 
-class Hasty(Patient):
-    patience = 0.2
+class Served:
+    """A server whose looks come when the test says so."""
+
+    def __init__(self, server: uvicorn.Server, address: tuple[str, int]) -> None:
+        self.connections = server.server_state.connections
+        self.address = address
+
+    def connect(self) -> socket.socket:
+        before = len(self.connections)
+        line = socket.create_connection(self.address, timeout=60)
+        until(lambda: len(self.connections) > before, seconds=60)
+        return line
+
+    def look(self) -> None:
+        """One look at the only connection."""
+        (connection,) = self.connections
+        assert isinstance(connection, Patient)
+
+        async def look() -> None:
+            connection.look()
+
+        asyncio.run_coroutine_threadsafe(look(), connection.loop).result(60)
+
+    def answers(self) -> bool:
+        """Whether a request has come that is not answered yet."""
+        return any(isinstance(each, Patient) and each.cycle is not None for each in self.connections)
 
 
-@pytest.fixture(scope="module")
-def hasty() -> Iterator[tuple[str, int]]:
+def hung_up(line: socket.socket) -> bool:
+    """Whether the server lets go, also with something unread."""
+    try:
+        return line.recv(1000) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(answers, http=Hasty, log_config=None, lifespan="off")
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(uvicorn.Config(answers, http=Patient, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    yield listener.getsockname()
+    yield Served(server, listener.getsockname())
     server.should_exit = True
-    thread.join(20)
+    thread.join(60)
     listener.close()
 
 
-ASKED = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
-
-
-@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nhost: x\r\nx-more: ", ASKED, ASKED + b"GET / HTT"])
-def test_a_connection_on_which_no_request_comes_is_let_go(hasty: tuple[str, int], said: bytes) -> None:
-    with socket.create_connection(hasty, timeout=60) as line:
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nhost: x\r\nx-more: "])
+def test_a_connection_on_which_no_request_comes_is_let_go(served: Served, said: bytes) -> None:
+    with served.connect() as line:
         line.sendall(said)
-        heard = b"".join(iter(lambda: line.recv(1000), b""))  # until the server hangs up
-    assert heard.startswith(b"HTTP/1.1 200" if ASKED in said else b"")
+        served.look()
+        assert hung_up(line)
 
 
-def test_a_request_that_has_begun_may_take_its_time(hasty: tuple[str, int]) -> None:
-    with socket.create_connection(hasty, timeout=60) as line, socket.create_connection(hasty, timeout=60) as other:
+@pytest.mark.parametrize("rest", [b"", b"GET / HTT"])
+def test_one_whose_next_request_does_not_come_is_let_go_later(served: Served, rest: bytes) -> None:
+    with served.connect() as line:
+        for _ in range(2):
+            line.sendall(ASKED)
+            assert line.recv(1000).startswith(b"HTTP/1.1 200")
+            served.look()
+        line.sendall(rest)
+        served.look()
+        assert hung_up(line)
+
+
+def test_a_request_that_has_begun_may_take_its_time(served: Served) -> None:
+    with served.connect() as line:
         line.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n")
-        assert other.recv(1) == b""  # so long has it taken by now
-        with socket.create_connection(hasty, timeout=60) as third:
-            assert third.recv(1) == b""
+        until(served.answers, seconds=60)
+        for _ in range(3):
+            served.look()
         line.sendall(b"body")
         assert line.recv(1000).startswith(b"HTTP/1.1 200")

@@ -15,22 +15,20 @@ PATIENCE = 20.0  # seconds in which the head of a request has to come
 class Patient(H11Protocol):
     """uvicorn's protocol with an end to its patience. A request that has come may take as long as it takes."""
 
-    patience = PATIENCE
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._answered: Any = None
-        self._timer = self.loop.call_later(self.patience, self._look)
+        self._timer = self.loop.call_later(PATIENCE, self.look)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
         super().connection_lost(exc)
 
-    def _look(self) -> None:
-        """Whether there was a request since the last look, or one is being answered."""
+    def look(self) -> None:
+        """Let go, unless there was a request since the last look, or one is being answered."""
         idle = self.cycle is None or self.cycle.response_complete
         if idle and self.cycle is self._answered:
             self.transport.close()
             return
         self._answered = self.cycle if idle else None
-        self._timer = self.loop.call_later(self.patience, self._look)
+        self._timer = self.loop.call_later(PATIENCE, self.look)
