@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,15 +30,16 @@ if TYPE_CHECKING:
 def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
     """A site with all that a turn needs. Raises `UserError` for what cannot be had here."""
     clean = redactor(site.hub.url, settings)
+    box = sandbox(settings)
     made = Host(
         site=site,
-        sandbox=sandbox(settings),
+        sandbox=box,
         forge=forge(site, settings),
         model=lambda agent, stage: model(agent, stage, site.folder),
         now=lambda: datetime.now(UTC),
         say=lambda line: say(clean.clean(line)),
         redactor=clean,
-        web=web(site.state),
+        web=web(site.state, box),
         mail=mail_server(settings),
         cloning=_sandbox(("github.com",)),
     )
@@ -74,14 +76,15 @@ def redactor(hub: str, settings: Settings) -> Redactor:
     return Redactor(known_values(os.environ, filter(None, named), [hub]))
 
 
-def web(state: Path) -> Callable[[str], Web]:
+def web(state: Path, sandbox: Sandbox) -> Callable[[str], Web]:
     """Pages and searches by the name of the agent that gets them; nothing is asked of anybody before that."""
-    from runner.web.fetching import Fetcher
+    from runner.web.fetching import CHARACTERS, Fetcher
     from runner.web.pace import Pace
+    from runner.web.readable import markdown
     from runner.web.searching import searching
 
     pace = Pace(state / "web" / "pace")
-    fetch = Fetcher(state / "web", pace=pace).fetch
+    fetch = Fetcher(state / "web", partial(markdown, sandbox, CHARACTERS + 1), pace=pace).fetch
     return lambda agent: Web(search=searching(pace, agent), fetch=lambda url: fetch(url, agent))
 
 

@@ -13,9 +13,11 @@ from scenes import Scene
 from web_parts import PAGE, drip, endless, redirect, search_service, site
 
 from runner.host import Host
+from runner.sandbox.bubblewrap import Bubblewrap
 from runner.web import Hit, Page, Web
-from runner.web.fetching import Fetcher
+from runner.web.fetching import CHARACTERS, Fetcher
 from runner.web.pace import Pace
+from runner.web.readable import markdown
 from runner.web.request import Bounds
 from runner.web.searching import search
 
@@ -93,8 +95,9 @@ def test_an_agent_uses_every_tool(tmp_path: Path, person: Path, monkeypatch: pyt
             r.project(tmp_path / "repo", agents=settings(server.port), replies=told(f"http://{web.place}"))
         )
         pace = Pace(tmp_path / "pace", sleep=lambda _: None)
+        reading = partial(markdown, Bubblewrap(), CHARACTERS)
         patient, hurried = (
-            Fetcher(tmp_path / "kept", bounds=Bounds(frozenset({web.place}), seconds), pace=pace)
+            Fetcher(tmp_path / "kept", reading, bounds=Bounds(frozenset({web.place}), seconds), pace=pace)
             for seconds in (60.0, 1.0)
         )
         scene.web = Web(

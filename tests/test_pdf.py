@@ -16,7 +16,7 @@ from PIL import Image
 
 from runner.errors import ToolError
 from runner.pdf import Document, Part, Pdf, fonts, render
-from runner.pdf.blocks import MOST_BLOCKS, MOST_TEXT
+from runner.pdf.blocks import MOST_BLOCKS, MOST_IMAGES, MOST_TEXT
 from runner.pdf.code import broken
 from runner.pdf.images import MOST_BYTES, MOST_PIXELS, below
 from runner.pdf.tables import column_widths
@@ -251,6 +251,17 @@ def test_no_link_is_followed_on_the_way_to_an_image(folder: Path, tmp_path_facto
 def test_what_is_no_regular_file_is_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "pipe.png")
     assert "not a regular file" in illustrated(folder, "pipe.png").left_out[0]
+
+
+def test_no_more_than_forty_images_are_looked_at() -> None:
+    asked: list[str] = []
+
+    def image(path: str) -> bytes:
+        asked.append(path)
+        return png((2, 2))
+
+    made = render(Document("T", (Part("![a](a.png) ![b](b.png)\n\n" * 60, images=image),)))
+    assert len(asked) == MOST_IMAGES and len(made.left_out) == 1 and f"more than {MOST_IMAGES} images" in text(made)
 
 
 def test_images_that_are_too_large_or_no_images_are_refused(folder: Path) -> None:

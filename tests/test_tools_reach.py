@@ -17,6 +17,7 @@ from runner.tools.untrusted import fenced
 from runner.web import Hit, Web
 from runner.web.fetching import Fetcher
 from runner.web.pace import Pace
+from runner.web.readable_inside import markdown
 from runner.web.request import Bounds
 
 PIXEL = base64.b64decode(
@@ -58,7 +59,8 @@ def test_a_package_is_fetched_apart_installed_without_network_and_noted(
 
 def test_commands_cannot_change_the_packages_of_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that runs at the start of every Python, and one that would write into the shared folder."""
-    evil = "import pathlib\nfor p in pathlib.Path('/wheels').glob('*'): p.write_bytes(b'evil')\n"
+    evil = "print('more==1\\n' * 5000)\n"
+    evil += "import pathlib\nfor p in pathlib.Path('/wheels').glob('*'): p.write_bytes(b'evil')\n"
     with package_index(tmp_path, monkeypatch) as index:
         index.add("walled", "walled-1.0-py3-none-any.whl", wheel(code=evil))
         index.add("starts", "starts-1.0-py3-none-any.whl", wheel("starts"))
@@ -68,7 +70,10 @@ def test_commands_cannot_change_the_packages_of_this_host(tmp_path: Path, monkey
         say(work, "python_install", packages="walled")
         hook = "import site; open(site.getsitepackages()[0] + '/x.pth', 'w').write('import walled')"
         say(work, "python_run", script=hook)
-        say(work, "python_install", packages="starts")
+        assert say(work, "python_install", packages="starts") == "Installed: starts", (
+            "whatever a package says of others"
+        )
+    assert (tmp_path / "w/research/packages.txt").read_text() == "walled==1.0\nstarts\n"
     for path in (tmp_path / "wheels").iterdir():
         assert path.read_bytes()[:2] == b"PK", "not touched"
 
@@ -104,6 +109,7 @@ def test_the_registry_is_for_installing_alone(work: Work, network: Network, alon
 def with_web(work: Work, tmp_path: Path, *places: str) -> Work:
     fetcher = Fetcher(
         tmp_path / "web",
+        markdown,
         bounds=Bounds(frozenset(places), 60.0),
         pace=Pace(tmp_path / "pace", sleep=lambda _: None),
         now=lambda: 0.0,
@@ -203,6 +209,7 @@ def test_a_letter_takes_files_of_output_alone(work: Work, tmp_path: Path, heard:
     assert say(work, "mail_send", **given) == "It is on its way."
     assert posted == [("The report", "Here.", (Attachment("report.pdf", b"%PDF-"),))]
     assert heard == ["mail_send: The report"]
+    assert "At most 10 files" in refusal(work, "mail_send", subject="s", text="t", attach="output/report.pdf " * 11)
     for path in ("src/x", "/etc/passwd", "output/../src/x", "output/link", "output/none"):
         assert refusal(work, "mail_send", subject="s", text="t", attach=path)
     assert len(posted) == 1

@@ -1,19 +1,24 @@
 """Pages and searches: public places only, bounded, robots respected, kept with their age, and marked."""
 
+import re
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from web_parts import PAGE, Site, drip, endless, redirect, search_service, site
 
 from runner.errors import ToolError
+from runner.sandbox.bubblewrap import Bubblewrap
+from runner.web import readable
 from runner.web.fetching import Fetcher
 from runner.web.pace import MOST_REQUESTS, Pace
-from runner.web.readable import markdown
+from runner.web.readable_inside import markdown
 from runner.web.request import Bounds, checked, get
 from runner.web.robots import permitted
 from runner.web.searching import search
@@ -25,7 +30,7 @@ def fetcher(folder: Path, *sites: Site, seconds: float = 60.0, now: list[float] 
     clock = now or [1000.0]
     bounds = Bounds(frozenset(each.place for each in sites), seconds)
     return Fetcher(
-        folder / "web", bounds=bounds, pace=Pace(folder / "pace", sleep=lambda _: None), now=lambda: clock[0]
+        folder / "web", markdown, bounds=bounds, pace=Pace(folder / "pace", sleep=lambda _: None), now=lambda: clock[0]
     )
 
 
@@ -108,6 +113,21 @@ def test_an_endless_page_is_cut_and_a_slow_one_given_up(tmp_path: Path) -> None:
         assert time.monotonic() - began < 30  # of the minute that it would take
 
 
+TANGLED = b"<p " + b" ".join(b"a%d=1" % number for number in range(300_000)) + b">words"
+
+
+def test_a_page_is_taken_apart_in_the_sandbox_and_given_up_where_that_takes_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three megabytes of attributes keep a parser busy for an hour."""
+    read = partial(readable.markdown, Bubblewrap(), 400)
+    title, text = read(PAGE.encode(), "", "http://x/")
+    assert (title, text) == (markdown(PAGE.encode(), "", "http://x/").title, text) and "# Parsing dates" in text
+    assert len(text) == 400 and read("Ünïcode \udc80".encode("utf-8", "replace"), "latin-1", "http://x/\udcff").text
+    with pytest.raises(ToolError, match="too tangled"):
+        read(TANGLED, "", "http://x/", msgspec.structs.replace(readable.LIMITS, seconds=2.0))
+
+
 def test_redirects_end(tmp_path: Path) -> None:
     with site({"/round": redirect("/round")}) as here, pytest.raises(ToolError, match="without end"):
         fetcher(tmp_path, here).fetch(here.url("/round"))
@@ -144,6 +164,18 @@ def test_robots_rules_as_the_rfc_has_them() -> None:
     assert not permitted(everybody, "http://x/d.pdf") and permitted(everybody, "http://x/d.pdf?q")
     assert permitted(rules, "http://x/a") and not permitted(rules, "http://x/ours%20only/y")
     assert not permitted("User-agent: *\nUser-agent: other\nDisallow: /", "http://x/")
+
+
+@given(st.text("ab*$", max_size=8), st.text("ab", max_size=10))
+def test_a_rule_fits_as_an_expression_would(rule: str, path: str) -> None:
+    steps = map(re.escape, rule.removesuffix("$").split("*"))
+    expression = "/" + ".*?".join(steps) + ("$" if rule.endswith("$") else "")
+    told = permitted(f"User-agent: *\nDisallow: /{rule}", f"http://x/{path}")
+    assert told == (re.match(expression, f"/{path}") is None)
+
+
+def test_a_rule_of_many_stars_is_over_at_once() -> None:
+    assert permitted("User-agent: *\nDisallow: /" + "*a" * 60 + "b", f"http://x/{'a' * 1900}")
 
 
 @given(st.text(max_size=300), st.text(max_size=50))

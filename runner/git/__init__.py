@@ -8,7 +8,18 @@ Refs move by `git push` and `git update-ref` alone: both compare and swap, which
 from runner.git.hub import LOCKED, Push, Pushed, Unreachable, fetch, push, remote_refs
 from runner.git.mirror import AS_COMMITTED, UNWANTED, init_bare
 from runner.git.objects import RUNNER, Identity, Merge, check_out, commit, merge, put, tree_from, tree_of, tree_with
-from runner.git.process import MIN_VERSION, GitError, Repo, beginning, environment, execute, git, public, require_git
+from runner.git.process import (
+    MIN_VERSION,
+    GitError,
+    Repo,
+    TooLong,
+    beginning,
+    environment,
+    execute,
+    git,
+    public,
+    require_git,
+)
 from runner.git.reading import File, blobs, changed, files, is_ancestor, log, read, refs, resolve, sizes
 
 __all__ = [
@@ -24,6 +35,7 @@ __all__ = [
     "Push",
     "Pushed",
     "Repo",
+    "TooLong",
     "Unreachable",
     "beginning",
     "blobs",

@@ -39,6 +39,13 @@ class GitError(Exception):
         self.stderr = public(stderr)
 
 
+class TooLong(GitError):
+    """A git command was given up. What it did is half done."""
+
+    def __init__(self, args: tuple[str, ...], seconds: float) -> None:
+        super().__init__(args, 124, f"not done within {seconds:g} s")
+
+
 def public(text: str) -> str:
     """Without the names and passwords that addresses may hold: errors are pasted into issues."""
     return re.sub(r"//[^/@\s]*@", "//", text)
@@ -96,16 +103,21 @@ def execute(
     network: bool = False,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    seconds: float | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run git and return what came of it, whatever its exit status."""
+    """Run git and return what came of it, whatever its exit status. Raises `TooLong` where it takes more `seconds`."""
     guards = [word for guard in _GUARDS for word in ("-c", guard)]
-    return subprocess.run(
-        ["git", *guards, *args],
-        input=stdin,
-        capture_output=True,
-        env=environment(repo, network=network) | dict(env or {}),
-        cwd=cwd or (repo.work_tree if repo is not None and repo.work_tree is not None else Path("/")),
-    )
+    try:
+        return subprocess.run(
+            ["git", *guards, *args],
+            input=stdin,
+            capture_output=True,
+            env=environment(repo, network=network) | dict(env or {}),
+            cwd=cwd or (repo.work_tree if repo is not None and repo.work_tree is not None else Path("/")),
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        raise TooLong(args, seconds or 0) from None
 
 
 def git(
@@ -115,9 +127,10 @@ def git(
     network: bool = False,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    seconds: float | None = None,
 ) -> str:
     """Run git and return its output without the last newline. Raises `GitError`."""
-    done = execute(repo, *args, stdin=stdin, network=network, env=env, cwd=cwd)
+    done = execute(repo, *args, stdin=stdin, network=network, env=env, cwd=cwd, seconds=seconds)
     if done.returncode != 0:
         raise GitError(args, done.returncode, done.stderr.decode("utf-8", "replace"))
     return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")

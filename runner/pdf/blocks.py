@@ -27,10 +27,12 @@ TALLEST = 0.6 * styles.HEIGHT
 
 
 class Place(NamedTuple):
-    """Where a block stands: in which part, how deep, in which style; `left_out` hears what could not be shown."""
+    """Where a block stands: in which part, how deep, in which style; `left_out` hears what could not be shown, `asked`
+    which images were wanted so far."""
 
     part: Part
     left_out: list[str]
+    asked: list[str]
     style: ParagraphStyle = styles.BODY
     depth: int = 0
 
@@ -50,7 +52,7 @@ def blocks(part: Part, left_out: list[str]) -> Iterator[Flowable]:
         text = text[:MOST_TEXT] + "\n\n*The rest of this text is left out.*"
     reader = MarkdownIt("commonmark", {"html": False}).disable("html_block").disable("html_inline")
     tree = SyntaxTreeNode(reader.enable(["table", "strikethrough"]).parse(text))
-    place = Place(part, left_out)
+    place = Place(part, left_out, [])
     for number, block in enumerate(_all(tree, place)):
         if number == MOST_BLOCKS:
             left_out.append(f"what comes after the first {MOST_BLOCKS:,} blocks of a text")
@@ -139,9 +141,12 @@ def _image(node: SyntaxTreeNode, place: Place) -> list[Flowable]:
     """An image with its caption, or a line that says why it is not shown."""
     path = str(node.attrs.get("src", ""))
     caption = words(node)[:300]
+    place.asked.append(path)
+    if len(place.asked) > MOST_IMAGES + 1:
+        return []
     try:
-        if len(place.left_out) >= MOST_IMAGES:
-            raise ToolError("there are too many images")
+        if len(place.asked) > MOST_IMAGES:
+            raise ToolError(f"there are more than {MOST_IMAGES} images, and no further one is shown")
         png, width, height = prepared(place.part.images(path))
     except ToolError as why:
         sentence = f"the image {path[:200]}: {why}"

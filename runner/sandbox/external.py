@@ -5,7 +5,6 @@ import os
 import secrets
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from runner.sandbox import Command, Mount, Network, Result, flags, interpreter, 
 from runner.sandbox.descriptors import Descriptors
 from runner.sandbox.egress import Egress
 from runner.sandbox.mounts import inside_path
+from runner.sandbox.scratch import scratch
 from runner.sandbox.supervise import Job, supervise
 from runner.sandbox.usage import Disk
 
@@ -59,9 +59,9 @@ class External:
         disk = Disk([mount.source for mount in command.mounts if mount.writable], command.limits, self._floor)
         if disk.scarce():
             return Result("disk", None, b"the disk is nearly full; nothing was run", 0.0)
-        with tempfile.TemporaryDirectory(prefix="pullwright-", ignore_cleanup_errors=True) as scratch:
+        with scratch() as folder:
             try:
-                started = self._start(command, Path(scratch))
+                started = self._start(command, folder)
             except OSError as error:
                 return Result("failed", None, str(error).encode(), time.monotonic() - began)
             with started.process as process:

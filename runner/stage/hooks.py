@@ -20,6 +20,8 @@ from runner.workspace import Workspace
 CHANGING = (
     "bash", "write", "edit", "python_run", "python_install", "pdf_write", "web_fetch", "github_read", "github_clone",
 )  # fmt: skip
+PAUSE = 10
+"""Steps without a look at the files after one that took too long."""
 LOOK_EVERY = 15.0  # seconds between two looks at the hub for commands (docs/design.md, rule 8)
 
 
@@ -37,6 +39,7 @@ class Hooks:
         self.ears = Ears(lease, space, reason_to_stop)
         self.looked = lease.clock()
         self.not_before = self.looked
+        self.pause = 0
 
     def before(self) -> Stopped | tuple[Said, ...]:
         """What people said since the last step, remotely at most every 15 s; and the lease, when its time has come.
@@ -67,9 +70,13 @@ class Hooks:
         workspace.ensure_git(self.space, self.lease.host.sandbox)
         if tool not in CHANGING:
             return None
+        if self.pause > 0:
+            self.pause -= 1
+            return None
         try:
             return workspace.collect(self.space, self.lease.host.repo)
-        except ToolError:
+        except ToolError as error:
+            self.pause = PAUSE if isinstance(error, workspace.Slow) else 0
             return None  # said when the work is taken; until then the agent may still put it right
 
     def _hear(self) -> Stopped | list[Said]:

@@ -6,14 +6,13 @@ over, their address and commit stand in `research/sources.md`.
 """
 
 import re
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
 
 from runner.errors import ToolError
 from runner.sandbox import Command, Limits, Mount, Result
+from runner.sandbox.scratch import scratch
 from runner.tools.files import require_started
 from runner.tools.kept import cite
 from runner.tools.text import plain
@@ -58,8 +57,8 @@ def github_clone(
     if ref and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/+-]*", ref):
         raise ToolError("Give the name of a branch or a tag, such as v1.2.")
     address = f"{cloning.site}/{name}"
-    with tempfile.TemporaryDirectory(prefix="pullwright-clone-") as folder:
-        outside = (Mount(Path(folder), CLONE, writable=True),)
+    with scratch() as folder:
+        outside = (Mount(folder, CLONE, writable=True),)
         place = cloning.sandbox.locate(outside, CLONE)
         argv = ("bash", "-c", _FETCH, "bash", place, f"{address}.git", ref)
         limits = Limits(seconds=SECONDS, disk=cloning.most, files=FILES)
@@ -70,7 +69,7 @@ def github_clone(
             work.journal.note(f"github_clone: {address}: {why}")
             raise ToolError(f"{name} cannot be had: {why}")
         commit = fetched.text.strip()[-40:]
-        files = _put(work, Mount(Path(folder), CLONE), name)
+        files = _put(work, Mount(folder, CLONE), name)
     work.journal.note(f"github_clone: {address} at {commit} ({files} files)")
     cite(work, name, address, f"commit {commit}")
     where = f"{RESEARCH}/repositories/{name.replace('/', '-')}"

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from runner.errors import ToolError
-from runner.notify import MOST_EACH, Attachment, bounded
+from runner.notify import MOST_EACH, MOST_FILES, Attachment, bounded
 from runner.tools.files import absolute, ask_inside
 from runner.tools.text import plain
 from runner.tools.work import Body, Observation, Work
@@ -29,7 +29,10 @@ def mail_send(
     """
     if work.reach.mail is None:
         raise ToolError("Mail is not allowed for this agent.")
-    files, left = bounded(tuple(_file(work, word) for word in attach.split()))
+    words = attach.split()
+    if len(words) > MOST_FILES:
+        raise ToolError(f"At most {MOST_FILES} files go with a letter.")
+    files, left = bounded(tuple(_file(work, word) for word in words))
     if left:
         raise ToolError(f"Too large to be attached: {', '.join(left)}")
     said = work.reach.mail(" ".join(plain(subject).split()), plain(text), files)

@@ -7,7 +7,6 @@ installed in the task's, which reaches nothing. What was fetched is kept for thi
 import os
 import re
 import stat
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +15,7 @@ from msgspec import Meta
 
 from runner.errors import ToolError
 from runner.sandbox import Command, Limits, Mount, Network, Result
+from runner.sandbox.scratch import scratch
 from runner.tools.files import ask_inside, require_started
 from runner.tools.text import plain
 from runner.tools.venv import ensure
@@ -71,13 +71,13 @@ def _pinned(wanted: tuple[str, ...]) -> bool:
 
 def _fetch(work: Work, wheels: Path, wanted: tuple[str, ...]) -> None:
     """Download wheels: nothing of a package runs for that, and nothing of the agent's is there."""
-    with tempfile.TemporaryDirectory(prefix="pullwright-wheels-") as folder:
-        mounts = (Mount(wheels, WHEELS), Mount(Path(folder), FRESH, writable=True))
+    with scratch() as folder:
+        mounts = (Mount(wheels, WHEELS), Mount(folder, FRESH, writable=True))
         words = ("download", "--only-binary", ":all:", "--dest", FRESH, *wanted)
         fetched = _pip(work, work.network, mounts, (), *words)
         if not fetched.ok:
             raise ToolError(f"The packages cannot be had: {_said(fetched)}")
-        _keep(Path(folder), wheels)
+        _keep(folder, wheels)
 
 
 def _pip(work: Work, network: Network, mounts: tuple[Mount, ...], target: tuple[str, ...], *words: str) -> Result:
@@ -119,7 +119,7 @@ def _record(work: Work, place: str, wanted: tuple[str, ...]) -> str:
     """Write what was installed into the task's research and its history; the versions as the environment tells them."""
     asked = work.sandbox.run(Command((f"{place}/bin/python", "-c", _LIST, *wanted), work.mounts, limits=work.limits))
     lines = [line for line in plain(asked.text).split() if re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line)]
-    names = lines if asked.ok and lines else list(wanted)
+    names = lines if asked.ok and len(lines) == len(wanted) else list(wanted)  # a package says what it likes there
     for line in names:
         ask_inside(work, "append", PACKAGES, content=f"{line}\n")
     work.journal.note(f"python_install: {' '.join(names)}"[:1900])

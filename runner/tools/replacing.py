@@ -7,7 +7,7 @@ indentation that is missing from, or added to, every line alike.
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain
 
 import msgspec
 
@@ -23,6 +23,10 @@ FORMAT = """\
 NEAR = 0.35
 """Share of words that lines must have in common to be shown as the nearest ones: lower shows noise."""
 
+
+MOST_PAIRS = 2_000_000
+"""Lines that are compared to find the nearest ones; of a longer SEARCH the first lines have to do. Indentation is
+forgiven for twenty times as many."""
 
 Shift = Callable[[str], str]
 
@@ -108,9 +112,11 @@ def matches(lines: list[str], search: tuple[str, ...]) -> list[tuple[int, Shift]
     wanted = [line.rstrip() for line in search]
     have = [line.rstrip() for line in lines]
     starts = range(len(have) - len(wanted) + 1)
-    exact = [at for at in starts if have[at : at + len(wanted)] == wanted]
+    exact = [at for at in starts if have[at] == wanted[0] and have[at : at + len(wanted)] == wanted]
     if exact:
         return [(at, _same) for at in exact]
+    if len(starts) * len(wanted) > 20 * MOST_PAIRS:
+        return []
     shifts = ((at, _shift(have[at : at + len(wanted)], wanted)) for at in starts)
     return [(at, shift) for at, shift in shifts if shift is not None]
 
@@ -121,15 +127,15 @@ def _same(line: str) -> str:
 
 def _shift(have: list[str], wanted: list[str]) -> Shift | None:
     """What turns the wanted lines into those that are there, if one change of indentation does."""
-    pairs = [(h, w) for h, w in zip(have, wanted, strict=True) if h or w]
-    first_have, first_want = pairs[0]
+    pairs = ((h, w) for h, w in zip(have, wanted, strict=True) if h or w)
+    first = first_have, first_want = next(pairs)
     extra = len(first_have) - len(first_want)
     pad = (first_have if extra > 0 else first_want)[: abs(extra)]
     if pad.strip():
         return None
-    if extra > 0 and all(h == pad + w for h, w in pairs):
+    if extra > 0 and all(h == pad + w for h, w in chain([first], pairs)):
         return lambda line: pad + line if line.strip() else line
-    if extra < 0 and all(pad + h == w for h, w in pairs):
+    if extra < 0 and all(pad + h == w for h, w in chain([first], pairs)):
         return lambda line: line.removeprefix(pad)
     return None
 
@@ -149,11 +155,11 @@ def _missed(lines: list[str], block: Block) -> str:
 
 def nearest(lines: list[str], search: tuple[str, ...]) -> int | None:
     """Where the words of the search lines are found best, line by line; None if hardly any are."""
-    wanted = [(line.strip(), _words(line)) for line in search]
+    most = max(1, MOST_PAIRS // len(lines))
+    wanted = [(line.strip(), _words(line)) for line in search[:most]]
     have = [(line, _words(line)) for line in lines]
     scores = [
-        sum(_alike(a, b) for a, b in zip(islice(have, at, at + len(wanted)), wanted, strict=False))
-        for at in range(len(have))
+        sum(_alike(a, b) for a, b in zip(have[at : at + len(wanted)], wanted, strict=False)) for at in range(len(have))
     ]
     best = max(range(len(scores)), key=scores.__getitem__)
     return best if scores[best] >= NEAR * sum(1 for _, words in wanted if words) else None

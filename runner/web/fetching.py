@@ -11,7 +11,7 @@ import msgspec
 from runner.errors import ToolError
 from runner.web import Page, request, robots
 from runner.web.pace import Pace
-from runner.web.readable import markdown
+from runner.web.readable_inside import Readable
 from runner.web.request import Bounds
 
 KEPT = 24 * 3600.0  # seconds
@@ -23,17 +23,19 @@ _PAGES = ("text/html", "application/xhtml+xml")
 
 
 class Fetcher:
-    """Fetches pages. `kept` is a folder of this host; `now` gives Unix time."""
+    """Fetches pages. `kept` is a folder of this host; `read` makes text of HTML, a charset (or "") and its address;
+    `now` gives Unix time."""
 
     def __init__(
         self,
         kept: Path,
+        read: Callable[[bytes, str, str], Readable],
         *,
         bounds: Bounds | None = None,
         pace: Pace | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._kept, self._bounds, self._now = kept, bounds or Bounds(), now
+        self._kept, self._read, self._bounds, self._now = kept, read, bounds or Bounds(), now
         self._pace = pace or Pace(kept / "pace")
 
     def fetch(self, url: str, agent: str = "") -> Page:
@@ -56,7 +58,7 @@ class Fetcher:
             raise ToolError(f"{response.address} answered {response.status}.")
         charset = response.charset or "utf-8"
         if response.kind in _PAGES:
-            title, text = markdown(response.body, response.charset, response.address)
+            title, text = self._read(response.body, response.charset, response.address)
         elif response.kind in _TEXTS:
             title, text = "", _decoded(response.body, charset)
         else:

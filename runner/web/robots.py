@@ -1,6 +1,5 @@
 """What a site asks of robots: RFC 9309, without crawl delays, which belong to none of it. Pure."""
 
-import re
 from collections.abc import Iterator
 from urllib.parse import quote, unquote, urlsplit
 
@@ -15,7 +14,7 @@ def permitted(robots: str, url: str) -> bool:
     path = _plain((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
     best = (-1, True)
     for allow, rule in _rules(robots):
-        if rule and _pattern(rule).match(path):
+        if rule and _fits(rule, path):
             best = max(best, (len(rule), allow))
     return best[1]
 
@@ -57,7 +56,17 @@ def _plain(path: str) -> str:
     return quote(unquote(path), safe="/?*$=&;:@!+,~()'")
 
 
-def _pattern(rule: str) -> re.Pattern[str]:
-    ends = rule.endswith("$")
-    steps = rule.removesuffix("$").split("*")[:20]
-    return re.compile(".*?".join(map(re.escape, steps)) + ("$" if ends else ""), re.DOTALL)
+def _fits(rule: str, path: str) -> bool:
+    """Whether a rule fits the beginning of a path: `*` stands for anything, `$` at its end for the path's.
+
+    Piece by piece and never back: an expression with many stars would take a stranger's path for ever.
+    """
+    first, *rest = rule.removesuffix("$").split("*")
+    at = len(first) if path.startswith(first) else -1
+    last = rest.pop() if rest and rule.endswith("$") else None
+    for piece in rest:
+        found = path.find(piece, at) if at >= 0 else -1
+        at = found + len(piece) if found >= 0 else -1
+    if at < 0 or not rule.endswith("$"):
+        return at >= 0
+    return at == len(path) if last is None else path.endswith(last) and at + len(last) <= len(path)

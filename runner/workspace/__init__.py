@@ -10,18 +10,25 @@ configuration that an agent planted is ever in force (docs/sandbox.md).
 """
 
 import os
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 from runner import git
 from runner.errors import ToolError
 from runner.sandbox import Command, Limits, Mount, Sandbox
+from runner.sandbox.scratch import remove as remove
 from runner.workspace import inspection
 
 CARRIED = ("output", "research")
 # Python prefers what is compiled to what people read in a commit, and a `.gitignore` can ask for it to be collected.
 NEVER = (":(exclude,glob)**/__pycache__/**", ":(exclude,glob)**/*.pyc")
+
+PATIENCE = 120.0
+"""Seconds for a look at the files by Git. Ignore patterns with many stars take it for ever, and anybody writes them."""
+
+
+class Slow(ToolError):
+    """What is there cannot be taken, and to find that out took long."""
 
 
 class Workspace(NamedTuple):
@@ -137,15 +144,18 @@ def ensure_git(space: Workspace, sandbox: Sandbox) -> None:
     )
 
 
-def collect(space: Workspace, repo: git.Repo) -> str:
+def collect(space: Workspace, repo: git.Repo, patience: float = PATIENCE) -> str:
     """The tree of what is in the workspace now: `src/`, with `output/` and `research/` in the record folder.
 
     Symlinks are kept as symlinks and never followed. Raises `ToolError`, which names the path, for what cannot be
-    taken (see `inspection`).
+    taken (see `inspection`); `Slow` where Git does not come to an end with it.
     """
     view = _view(space, repo)
-    _add(view)
-    carried = [line for name in CARRIED for line in _carried(space, view, name)]
+    try:
+        _add(view, patience)
+        carried = [line for name in CARRIED for line in _carried(space, view, name, patience)]
+    except git.TooLong:
+        raise Slow("Git does not come to an end with the .gitignore files here: write simpler patterns") from None
     if carried:
         git.put(view, carried)
     return git.git(view, "write-tree")
@@ -155,39 +165,29 @@ def _view(space: Workspace, repo: git.Repo) -> git.Repo:
     return repo._replace(index_file=space.scratch / "index", work_tree=space.src)
 
 
-def _add(view: git.Repo) -> None:
+def _add(view: git.Repo, patience: float) -> None:
     """Bring the index of `view` to what is in its work tree. A lock in the way is that of a collecting that died."""
     assert view.index_file is not None
     view.index_file.with_name(f"{view.index_file.name}.lock").unlink(missing_ok=True)
-    inspection.inspect(view)
+    inspection.inspect(view, patience)
     try:
-        git.git(view, "add", "--all", "--", ".", *NEVER, env={"GIT_LITERAL_PATHSPECS": "0"})
+        git.git(view, "add", "--all", "--", ".", *NEVER, env={"GIT_LITERAL_PATHSPECS": "0"}, seconds=patience)
+    except git.TooLong:
+        raise
     except git.GitError as error:
         said = "; ".join(error.stderr.strip().splitlines())
         raise ToolError(f"the files cannot be taken as they are: {said}") from error
 
 
-def _carried(space: Workspace, view: git.Repo, name: str) -> list[str]:
+def _carried(space: Workspace, view: git.Repo, name: str, patience: float) -> list[str]:
     """The files of `output/` or `research/` as index lines, at their place in the record folder."""
     source = space.root / name
     if not any(source.iterdir()):
         return []
     apart = view._replace(index_file=space.scratch / f"index.{name}", work_tree=source)
-    _add(apart)
+    _add(apart, patience)
     entries = (entry.partition("\t") for entry in git.git(apart, "ls-files", "--stage", "-z").split("\0") if entry)
     return [f"{head}\t{space.folder}/{name}/{path}" for head, _, path in entries]
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder, whatever an agent made of it: modes taken away, thousands of levels.
-
-    `rm` walks by descriptors and follows no link; shutil.rmtree recurses until Python gives up (docs/sandbox.md).
-    """
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.exists():
-        subprocess.run(["chmod", "-R", "u+rwX", "--", str(path)], check=False, stderr=subprocess.DEVNULL)
-        subprocess.run(["rm", "-rf", "--", str(path)], check=True)
 
 
 def discard(space: Workspace) -> None:

@@ -173,6 +173,14 @@ PLANTS = (
         _git("add -A", "status"),
     ),
     Plant(
+        25,
+        "bare-repository",
+        "mkdir -p b/objects/x b/refs/x && touch b/objects/x/k b/refs/x/k && echo 'ref: refs/heads/x' > b/HEAD"
+        " && printf '[core]\\nsshCommand = touch {marker};:\\n[remote \"origin\"]\\nurl = ssh://x/y\\n' > b/config",
+        lambda site: site.careless("git", "-C", "b", "fetch"),
+        lambda site, text: site.marker.exists() or "b/config" in text,
+    ),
+    Plant(
         26,
         "other-names",
         "mkdir -p a/.GIT b/git~1 && touch a/.GIT/HEAD b/git~1/HEAD",
