@@ -195,6 +195,9 @@ def test_what_makes_no_sense_is_told_on_the_page_and_changes_nothing(places: tup
     ):
         answer = form(service, f"/tasks/greet/{verb}", **fields)
         assert (answer.status_code, words in answer.text) == (status, True), verb
+    assert 'name="asked" value="2' in show(service, "/tasks/asks")
+    answer = form(service, "/tasks/asks/answer", text="Latin", asked="2020-01-01T00:00:00Z")
+    assert answer.status_code == 409 and "it asks something else by now" in answer.text
     assert git(hub, "for-each-ref") == before
 
 

@@ -1,5 +1,6 @@
 """What is said to a task and what its discussion holds land together, and a discussion has an end."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,8 @@ from runner.errors import UserError
 from runner.host import Site, site_at
 from runner.talk import discussions
 from runner.talk.messages import MOST, MOST_SAID, About, Created, Message, lines, new_id, note_id, parse
+from webhook.pages.frame import one_name
+from webhook.writing import signed
 
 
 def pushes(hub: Path) -> list[list[str]]:
@@ -86,3 +89,15 @@ def test_of_a_log_that_somebody_made_endless_only_the_beginning_is_read() -> Non
     assert len(parse(data + b"x" * (3 * MOST_SAID))) == 1
     far = b"\n" * (4 * MOST) + lines([Message(new_id(), AT, "person", "Pat", "far")])
     assert parse(far) == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("Pat", "Pat"), ("", "the API"), ("Pat <pat@example.invalid>", "Pat"), ("mona (1)", "mona"), ("<x", "x"),
+        ("a (1) (2) ", "a"), ("(7)", "the API"), ("Ada (L)", "Ada (L)"), ("Pat\u202e\n<a@b>\t(3)", "Pat"),
+    ],
+)  # fmt: skip
+def test_a_name_that_anybody_can_give_looks_like_none_that_is_known(given: str, told: str) -> None:
+    assert signed(given) == told
+    assert re.search(r"[<>]|\(\d+\)$", one_name(given)) is None

@@ -14,11 +14,13 @@ from test_github_kills import Victim
 
 from runner.attend import attend
 from runner.commands import Command
+from runner.errors import UserError
 from runner.host import site_at
 from runner.record import Hold
 from runner.state import TaskState
 from runner.talk import discussions
 from runner.talk.messages import About, Created, Message, answer_id, new_id
+from runner.talk.telling import asked, require_same
 from runner.talk.threads import meant
 
 AT = "2026-11-23T05:00:00Z"
@@ -123,6 +125,11 @@ def test_what_plain_words_mean_depends_on_what_the_agent_does(office: Office) ->
     assert meant(asks, None, None, words) == ("talk", None), "said before it asked"
     assert meant(works, None, command, None) == ("answer", None), "killed after the command"
     assert meant(works, None, command, words) == ("talk", None)
+    later = at("held", Hold("needs input: when?", "2026-11-23T09:00:00Z", kind="input"))
+    for state, shown in ((asks, asked(asks)), (asks, ""), (waits, AT), (later, asked(later))):
+        require_same(state, shown)
+    with pytest.raises(UserError, match="asks something else by now"):
+        require_same(later, asked(asks))
 
 
 def test_what_strangers_and_machines_say_is_no_message(office: Office) -> None:

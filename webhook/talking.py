@@ -18,7 +18,7 @@ from webhook.index import BASE, Index
 from webhook.keeper import Keeper
 from webhook.talk.replies import Replies
 from webhook.talk.shapes import Draft, NewDiscussion, NewMessage
-from webhook.writing import Conflict, Senseless, signed
+from webhook.writing import Conflict, Senseless, named
 
 
 class Unknown(Exception):
@@ -44,7 +44,7 @@ class Talks:
         new = there is None
         if there is None:
             chosen = asked.title or title or messages.title_of(asked.text)
-            about = About(task or messages.new_id(), chosen, Created(now(), signed(asked.who)), task, agent)
+            about = About(task or messages.new_id(), chosen, Created(now(), named(asked.who)), task, agent)
             there = discussions.begin(self.site, about, redactor=desk(self.site, self.keeper).redactor)
         self._seen()
         if asked.text:
@@ -71,7 +71,7 @@ class Talks:
         unknown = [name for name in asked.files if name not in there.files]
         if unknown:
             raise Senseless(f"no file {unknown[0]} was sent: send it first")
-        who, files = signed(asked.who), tuple(dict.fromkeys(asked.files))
+        who, files = named(asked.who), tuple(dict.fromkeys(asked.files))
         said = Message(asked.id or messages.new_id(), now(), "person", who, asked.text, files, verb=asked.verb)
         redactor = desk(self.site, self.keeper).redactor
         order = self._order(there, redactor.clean_struct(said))
@@ -84,7 +84,7 @@ class Talks:
         """Put a file in; the name under which it is stored. Raises `Unknown`, `files.Refused`, `UserError`."""
         self.found(id)
         stored = discussions.attach(
-            self.site, id, name, data, signed(who), now(), redactor=desk(self.site, self.keeper).redactor
+            self.site, id, name, data, named(who), now(), redactor=desk(self.site, self.keeper).redactor
         )
         self._seen()
         return stored
@@ -102,7 +102,7 @@ class Talks:
 
     def made(self, id: str, task: str, title: str, who: str = "") -> None:
         """Note that the discussion became a task."""
-        note = Message(messages.note_id(id, task), now(), "note", signed(who), f"Became the task {task}: {title}")
+        note = Message(messages.note_id(id, task), now(), "note", named(who), f"Became the task {task}: {title}")
         discussions.say(
             self.site, id, msgspec.structs.replace(note, task=task), redactor=desk(self.site, self.keeper).redactor
         )

@@ -125,9 +125,18 @@ def _forward(commit: str) -> list[str]:
     return ["git", "-c", "core.hooksPath=/dev/null", "merge", "--quiet", "--ff-only", commit]
 
 
-def signed(who: str) -> str:
-    """The name that somebody gave, on one line and with nothing in it that is not seen; or that they gave none."""
+def named(who: str) -> str:
+    """A name on one line, with nothing in it that is not seen; or that there is none."""
     return line_of(who).strip() or "the API"
+
+
+def signed(who: str) -> str:
+    """The name that somebody gave over the API. It proves nothing, and so looks like none that does: the `Name <mail>`
+    of Git or the `name (number)` of GitHub."""
+    return named(_PROVEN.sub("", line_of(who)))
+
+
+_PROVEN = re.compile(r"<[^<>]*>|[<>]|(?:\s*\(\d+\))+\s*$")
 
 
 def set_status(site: Site, state: TaskState, settings: Settings, status: Stage, who: str, reason: str) -> Said:

@@ -90,9 +90,10 @@ class Room:
 
         Raises `UserError` when it makes no sense as the task stands, or the hub refuses.
         """
+        before = telling.asked(self.state()) if verb == "answer" else ""
         self.look()
         if verb != "talk":
-            self.state()
+            telling.require_same(self.state(), before)
         id = self._begun(text)
         message = Message(new_id(), now(), "person", self.me, text, tuple(self.files), verb=verb)
         said = self.desk.redactor.clean_struct(message)

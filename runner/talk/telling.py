@@ -38,8 +38,22 @@ def works(state: TaskState) -> bool:
 
 def asks(state: TaskState) -> bool:
     """Pure: whether the task's agent waits for an answer."""
+    return bool(asked(state))
+
+
+def asked(state: TaskState) -> str:
+    """Pure: when the question was asked with which the task's agent waits; nothing where it asks nothing."""
     entry = state.open.entry if state.open else None
-    return entry is not None and entry.state == "held" and entry.hold is not None and entry.hold.kind == "input"
+    if entry is None or entry.state != "held" or entry.hold is None or entry.hold.kind != "input":
+        return ""
+    return entry.hold.since
+
+
+def require_same(state: TaskState, seen: str) -> None:
+    """Pure: refuse an answer to the question that was asked at `seen` where the agent asks another one by now."""
+    now = asked(state)
+    if seen and now and seen != now:
+        raise UserError(f"{state.task.id}: it asks something else by now", "look at it again")
 
 
 def _with_files(said: Message) -> str:

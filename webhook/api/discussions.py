@@ -18,7 +18,7 @@ from webhook.shapes import Made, NewTask
 from webhook.talk import queries
 from webhook.talk.shapes import Discussion, Discussions, Draft, FullDiscussion, Message, NewDiscussion, NewMessage
 from webhook.talking import Talks, Unknown
-from webhook.writing import Conflict
+from webhook.writing import Conflict, signed
 
 TAGS = ["discussions"]
 Id = Annotated[str, PathParameter(description="Its id: the slug of its task, or a UUID.", max_length=63)]
@@ -44,7 +44,7 @@ def talks_of(room: Room) -> Talks:
 def begin(room: TheRoom, data: Annotated[NewDiscussion, Body(examples=BEGUN)]) -> Response[bytes]:
     """About a task, or free. A task has one: begun again it is answered with 200."""
     try:
-        id, new = talks_of(room).begin(data)
+        id, new = talks_of(room).begin(msgspec.structs.replace(data, who=signed(data.who)))
     except Unknown as error:
         raise missing(str(error)) from error
     body = room.keeper.ask(lambda index, refs: queries.brief(index.conn, id))
@@ -103,7 +103,8 @@ async def say(
     The same id again says it no second time, and shows the same answer.
     """
     try:
-        stored, new = await to_thread(talks_of(room).say, id, data)
+        given = msgspec.structs.replace(data, who=signed(data.who))
+        stored, new = await to_thread(talks_of(room).say, id, given)
     except Unknown as error:
         raise missing(str(error)) from error
     told = queries.told(room.reader.conn, id, stored.id)

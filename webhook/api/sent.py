@@ -17,6 +17,7 @@ from webhook.api.room import TheRoom, missing
 from webhook.talk import queries
 from webhook.talk.shapes import File
 from webhook.talking import Unknown
+from webhook.writing import signed
 
 PATIENCE = 60.0
 """Seconds in which a PDF and those before it are read."""
@@ -43,7 +44,7 @@ async def send_file(
     try:
         wanted = kinds.name_of(name)
         data = await _body(request)
-        stored = await to_thread(talks_of(room).attach, id, wanted, data, who)
+        stored = await to_thread(talks_of(room).attach, id, wanted, data, signed(who))
         media = kinds.media_type(stored, data)
     except Unknown as error:
         raise missing(str(error)) from error

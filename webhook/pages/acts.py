@@ -14,6 +14,7 @@ from runner.backlog import Backlog
 from runner.errors import UserError
 from runner.observe import View
 from runner.people.orders import compose
+from runner.talk import telling
 from webhook import writing
 from webhook.api.room import Room, TheRoom, missing
 from webhook.pages.frame import Ask, Visitor, visitor
@@ -52,6 +53,8 @@ def _done(room: Room, slug: str, verb: str, form: Form, me: Visitor) -> None:
             raise UserError("proposals are merged on GitHub", "merge its pull request there")
         approve(room.site, View(refs, settings, Backlog((), ()), (state,)), state, me.identity, form.get("head", ""))
     else:
+        if verb == "answer":
+            telling.require_same(state, form.get("asked", ""))
         words = said(verb, form)
         if verb == "set-budget":  # bounds that are not named stay as they are
             before = msgspec.to_builtins(state.standing.budget or state.task.request.budget)

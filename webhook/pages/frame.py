@@ -16,6 +16,7 @@ from runner.git import Identity, public
 from webhook import access
 from webhook.api.room import Room
 from webhook.pages import assets, text
+from webhook.writing import signed
 
 HERE = Path(__file__).parent
 NAME = "pullwright-name"
@@ -63,8 +64,9 @@ def token(room: Room, request: Ask) -> str:
 
 
 def one_name(given: str) -> str:
-    """A name as a person may give it: one short line, nothing in it that Git or a terminal would take for more."""
-    return " ".join("".join(char for char in given if char.isprintable() and char not in "<>").split())[:80]
+    """A name as a person may give it: one short line, nothing in it that Git or GitHub would have said."""
+    plain = " ".join("".join(char for char in given if char.isprintable() and char not in "<>").split())[:80]
+    return "" if not plain else signed(plain)
 
 
 @lru_cache(maxsize=8)
