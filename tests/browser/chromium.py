@@ -36,7 +36,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Browser]":
 
     env = {**os.environ, "HOME": str(tmp_path_factory.mktemp("browser"))}
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=list(QUIET), env=env)
+        browser = play.chromium.launch(executable_path=path, args=list(QUIET), env=env, timeout=2 * PATIENCE)
         yield browser
         browser.close()
 
@@ -80,7 +80,8 @@ def visiting(
     context.set_default_timeout(PATIENCE)
     context.set_default_navigation_timeout(PATIENCE)
     if token:
-        signed = context.request.post(f"{base}/login", form={"token": token}, headers={"origin": base})
+        form, headers = {"token": token}, {"origin": base}
+        signed = context.request.post(f"{base}/login", form=form, headers=headers, timeout=PATIENCE)
         assert signed.ok, signed.text()
     try:
         visit = Visit(context.new_page(), base)
