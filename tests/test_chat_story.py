@@ -47,7 +47,7 @@ print(listener.getsockname()[1], flush=True)
 uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
 """
 """`pullwright serve`, to which GitHub's pauses cost no time."""
-LONG = 90.0
+LONG = 300.0
 WAYS = ("api", "terminal", "thread")
 
 

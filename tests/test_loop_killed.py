@@ -75,7 +75,7 @@ def ends(child: "subprocess.Popen[bytes]", file: Path, after: float) -> bool:
 
 
 def test_a_run_that_is_killed_many_times_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
-    assert start(tmp_path / "whole").wait(60) == 0
+    assert start(tmp_path / "whole").wait(300) == 0
     generator, kills, place = random.Random(7), 0, tmp_path / "killed"
     while not ends(start(place), place / "trajectory.jsonl", generator.random() * 0.25):
         kills += 1

@@ -105,7 +105,7 @@ def test_the_workflow_does_the_work_where_the_service_only_starts_it(
     with hooked(office, dispatch="workflow") as service:
         office.label(office.issue(body=form(Stages="design")).number)
         seen(service, lambda: ready(office, "design"), "a design")
-        assert {run.wait(60) for run in runs} == {0}
+        assert {run.wait(300) for run in runs} == {0}
         assert [line for line in service.log if line["what"] in ("look failed", "forge failed", "fault")] == []
     assert {str(given) for given in office.world.dispatched} == {str({"ref": "main"})}
     assert len(runs) == 1

@@ -31,7 +31,7 @@ def stopped(runner: "subprocess.Popen[str]") -> None:
 def wake(runner: "subprocess.Popen[str]") -> str:
     """Let a runner go on to its end; what it said."""
     os.killpg(runner.pid, signal.SIGCONT)
-    said, _ = runner.communicate(timeout=60)
+    said, _ = runner.communicate(timeout=300)
     assert runner.returncode == 0, said
     return said
 
@@ -45,7 +45,7 @@ def source(tmp_path: Path, person: Path) -> Path:
 def whole(source: Path, tmp_path: Path) -> tuple[Stand, list[int]]:
     """The undisturbed run, and the numbers of its pushes among the outgoing commands."""
     place = stand(source, tmp_path / "whole")
-    assert start_at_git(place, 0, "never").wait(60) == 0
+    assert start_at_git(place, 0, "never").wait(300) == 0
     return place, [number for number, word in enumerate(outgoing(place), 1) if word == "push"]
 
 
@@ -136,7 +136,7 @@ def test_a_run_that_is_told_to_end_in_the_middle_of_a_command_pushes_what_there_
     told = place.first / ".git/pullwright/trajectories/greet/build.1/trajectory.jsonl"
     wait_for(lambda: told.exists() and b'"kind":"reply"' in told.read_bytes())
     os.kill(runner.pid, signal.SIGTERM)
-    said, _ = runner.communicate(timeout=60)
+    said, _ = runner.communicate(timeout=300)
     assert (runner.returncode, "stopping: what is there is pushed" in said) == (143, True), said
     pushed = git(place.hub, "show", "refs/pullwright/trajectories/greet/build.1:trajectory.jsonl")
     assert '"kind":"reply"' in pushed
@@ -172,7 +172,7 @@ def test_a_lease_is_renewed_while_one_command_takes_longer_than_it(source: Path,
     observer.join()
     go.touch()
     gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(seen)]
-    said, _ = runner.communicate(timeout=60)
+    said, _ = runner.communicate(timeout=300)
     assert runner.returncode == 0 and "taken it over" not in said, said
     assert max(gaps) < 4.0, gaps
     assert len(set(re.findall(r"Pullwright-Claim: (\S+)", git(place.hub, "log", "--format=%B", "main")))) == 5

@@ -226,7 +226,7 @@ def inside(folder: Path, *words: str) -> Ran:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
 
