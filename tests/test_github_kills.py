@@ -22,7 +22,7 @@ list(worker.run(host_at(Path(sys.argv[1]), Time())))
 
 
 class Victim:
-    """A runner in a process of its own, which the server kills at write number `at` in `phase`; or what calls `kill`."""
+    """A runner in a process of its own, which is killed at write number `at` in `phase`, or by whoever calls `kill`."""
 
     def __init__(self, office: Office, program: str = RUNNER) -> None:
         self.office, self.program = office, program
@@ -37,7 +37,7 @@ class Victim:
         env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
         command = [sys.executable, "-c", self.program, str(self.office.clone)]
         self.process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
-        said = self.process.communicate(timeout=120)[1]
+        said = self.process.communicate(timeout=300)[1]
         assert self.killed or self.process.returncode == 0, said
 
     def _on_request(self, number: int, phase: str, method: str, path: str) -> None:
@@ -109,7 +109,7 @@ def killed_and_run_again(fake: FakeGitHub, folder: Path, number: int, phase: str
     if number > LEAST and not victim.killed:
         pytest.skip("the run has fewer writes")
     assert victim.killed
-    victim.run()
+    office.run()
     found = proposed(office)
     assert found["branches"] == ["refs/heads/agents/issue-1/design", "refs/heads/main", "refs/heads/work/issue-1"]
     assert found["pulls"] == [("agents/issue-1/design", "main", "design: Say goodbye")]

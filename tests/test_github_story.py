@@ -45,10 +45,13 @@ def play(office: Office, method: str, **given: str) -> None:
     assert git(office.clone, "-C", str(office.world.git_dir), "show", "main:tasks/issue-1/record.yaml")
 
 
-@pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
-def test_an_issue_goes_all_the_way_with_each_merge_method(office: Office, method: str) -> None:
+THREE = {"Stages": "design, build, complete"}
+
+
+@pytest.mark.parametrize(("method", "given"), [("squash", {}), ("merge", THREE), ("rebase", THREE)])
+def test_an_issue_goes_all_the_way_with_each_merge_method(office: Office, method: str, given: dict[str, str]) -> None:
     office.world.methods = {method}
-    play(office, method)
+    play(office, method, **given)
 
 
 def test_with_an_app_every_token_is_narrow_and_none_is_left_behind(fake: FakeGitHub, app: str, tmp_path: Path) -> None:
