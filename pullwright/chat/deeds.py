@@ -42,9 +42,9 @@ def status(room: Room) -> Iterator[str]:
     said = standing.words(step, room.site.hub, room.view.settings.base)
     head = seen(room.state())
     yield f"{room.state().task.id}  {standing.position(step)}  {said.reason}" + (f" ({head})" if head else "")
-    yield from (f"  → {way}" for way in said.ways)
+    yield from (f"  → {way}" for way in said.ways if not (head and way.startswith("pullwright review")))
     if head:
-        yield f"  → /approve merges {head}, and nothing that comes later"
+        yield "  → /approve merges that, /comment TEXT sends it back, /reject TEXT closes it"
     if asks(room.state()):
         yield "  → /answer TEXT answers it here"
 
