@@ -151,3 +151,32 @@ def test_what_is_searched_is_what_stands_in_the_rows(world: World, tmp_path: Pat
     assert (found("zebra"), found("gnu")) == (1, 1)
     reader.close()
     index.close()
+
+
+def test_an_index_that_nothing_has_changed_for_knows_as_much_when_it_is_opened_again(
+    world: World, tmp_path: Path
+) -> None:
+    path, site = tmp_path / "index.sqlite", world.site(tmp_path / "state")
+    world.add("ape")
+    world.add("bat")
+    world.add("dog")
+    world.edit("dog", b"title: [")  # there, and no task
+    index = Index(path, site)
+    index.refresh(world.refs())
+    index.close()
+    for move in ("", "look", "names", "claim", "command", "add"):
+        index = Index(path, site)
+        index.refresh(world.refs())  # nothing is read from base for that
+        if move == "look":
+            state = index.look(world.refs(), "ape")
+            assert state is not None and state.task.request.title == "Do ape"
+        elif move == "names":
+            assert [index.names(world.refs(), name) for name in ("ape", "cow", "dog")] == [True, False, True]
+        elif move == "claim":
+            world.claim("ape", Stage.DESIGN, 1, "gemma")
+        elif move == "command":
+            world.command("bat", "pause")
+        elif move == "add":
+            world.add("cow", depends_on=("ape",))
+        assert index.verify(world.refs()) == [], move
+        index.close()
