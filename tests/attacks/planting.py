@@ -90,7 +90,7 @@ def _follow_links(site: Site) -> str:
 
 
 def _in_the_open(site: Site) -> str:
-    for folder in (site.space.shared.parent, *site.space.src.parents):
+    for folder in (site.space.shared.parent, site.space.src, *site.space.src.parents):
         if folder.is_relative_to(site.root):
             folder.chmod(0o755)
     return ""
