@@ -20,7 +20,7 @@ from runner.forge import Forge
 from runner.lifecycle import Stage
 from runner.models import Model
 from runner.notify import Server
-from runner.sandbox import Sandbox
+from runner.sandbox import Cloning, Sandbox
 from runner.secrets import Redactor
 from runner.web import Web
 
@@ -78,7 +78,7 @@ class Host:
     redactor: Redactor = field(default_factory=Redactor)
     web: Callable[[str], Web] | None = None
     mail: Server | None = None
-    cloning: Sandbox | None = None
+    cloning: Cloning | None = None
 
     @property
     def id(self) -> str:

@@ -18,7 +18,7 @@ from runner.host import Host, Site
 from runner.lifecycle import Stage
 from runner.models import Model
 from runner.notify import Server
-from runner.sandbox import Sandbox
+from runner.sandbox import Cloning, Sandbox
 from runner.secrets import Redactor, known_values
 from runner.talk.desk import Desk, Role
 from runner.web import Web
@@ -41,7 +41,7 @@ def host(site: Site, settings: Settings, say: Callable[[str], None]) -> Host:
         redactor=clean,
         web=web(site.state, box),
         mail=mail_server(settings),
-        cloning=_sandbox(("github.com",)),
+        cloning=Cloning(_sandbox(("github.com",))),
     )
     if not made.forge.talks:
         return made

@@ -1,12 +1,16 @@
-"""One task on which an agent uses every tool for real, from the search to the mail with the report."""
+"""One task on which an agent uses all tools but `ask` and `search` for real, from the search of the web to the mail."""
 
 import json
+import subprocess
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 import repositories as r
+from clone_parts import git_server, publish
+from fake_github.office import Office, told_twice
+from fake_github.server import FakeGitHub
 from index_parts import package_index, wheel
 from mail_parts import PASSWORD, USER, mail_server
 from scenes import Scene
@@ -43,90 +47,137 @@ class Reaching(Scene):
         return replace(super().host(), web=lambda agent: self.web)
 
 
-def settings(port: int, **policy: object) -> str:
+TASK = "issue-1"
+EGRESS = ("web", "mail", "github", "comment")
+
+
+def settings(port: int, forge: str = "local", **policy: object) -> str:
     agent = {
         "name": "scripted", "model": "recording", "provider": "scripted", "endpoint": ".pullwright/replies.yaml",
-        "tools": ["bash", "files", "python", "web", "pdf", "mail"],
+        "tools": ["bash", "files", "python", "pdf", *EGRESS], "context": 32768,
     }  # fmt: skip
     mail = {"server": f"localhost:{port}", "sender": "bot@example.org", "to": ["team@example.org"],
             "user": "env:TEST_MAIL_USER", "password": "env:TEST_MAIL_PASSWORD"}  # fmt: skip
     return r.settings(
-        agent, policy={"review": r.AUTO, "network": "registry", "egress": ["web", "mail"], **policy},
-        notifications={"mail": mail},
+        agent, policy={"review": r.AUTO, "network": "registry", "egress": list(EGRESS), **policy},
+        notifications={"mail": mail}, forge=forge,
     )  # fmt: skip
 
 
 def told(url: str) -> r.Story:
-    story = r.story()
+    story = told_twice(TASK)
     fetches = [("web_fetch", {"url": f"{url}/{path}"}) for path in ("page", "metadata", "big", "slow", "injection")]
-    story["design"] = [("web_search", {"query": "parse dates"}), *fetches, *story["design"]]
+    github = [
+        ("github_read", {"what": "issue", "which": "1"}),
+        ("github_read", {"what": "log"}),
+        ("github_clone", {"repository": "acme/lib"}),
+        ("view", {"path": "/workspace/research/repositories/acme-lib"}),
+        ("issue_comment", {"text": "I begin, @mona."}),
+    ]
+    story["design"] = [("web_search", {"query": "parse dates"}), *fetches, *github, *story["design"][:2]]
     story["build"][:1] = [
+        ("bash", {"command": "env; cat /proc/*/environ; git config --list; ls -a / ~"}),
         ("python_install", {"packages": "walled==1.0"}),
         ("python_run", {"script": PLOT}),
         ("bash", {"command": "echo goodbye >> greeting.txt"}),
     ]
+    change = "<<<<<<< SEARCH\ngrep -q goodbye greeting.txt\n=======\ngrep -qx goodbye greeting.txt\n>>>>>>> REPLACE"
+    story["test"].insert(1, ("edit", {"path": "tests/goodbye.sh", "change": change}))
     story["complete"] = [
         ("pdf_write", {"path": "/workspace/output/report.pdf", "title": "Dates", "markdown": REPORT}),
         ("mail_send", {"subject": "The report", "text": "Here it is.", "attach": "output/report.pdf"}),
-        ("write", {"path": "tasks/greet/summary.md", "content": "# Summary\n\nDone.\n\nResult: output/report.pdf\n"}),
+        ("write", {"path": f"tasks/{TASK}/summary.md", "content": "# Summary\n\nDone.\n\nResult: output/report.pdf\n"}),
+        ("note", {"text": "It is sent."}),
+        ("progress", {"percent": 90}),
         ("finish", {"summary": "Done."}),
     ]
     return story
 
 
-def test_an_agent_uses_every_tool(tmp_path: Path, person: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+USED = (
+    "web_search", "web_fetch", "github_read", "github_clone", "issue_comment", "python_install", "python_run",
+    "pdf_write", "mail_send", "bash", "view", "edit", "write", "note", "progress", "finish",
+)  # fmt: skip
+
+
+def lib(folder: Path) -> Path:
+    """A stranger's repository."""
+    folder.mkdir()
+    r.git(folder, "init", "-q", "-b", "main")
+    r.commit(folder, "One", {"dates.py": "x = 1\n"})
+    return folder
+
+
+def test_an_agent_uses_every_tool(fake: FakeGitHub, bot: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = {
         "/page": ("text/html", PAGE), "/metadata": redirect("http://169.254.169.254/latest/"), "/big": endless,
         "/slow": drip, "/injection": ("text/html", INJECTION),
     }  # fmt: skip
     monkeypatch.setenv("TEST_MAIL_USER", USER)
     monkeypatch.setenv("TEST_MAIL_PASSWORD", PASSWORD)
-    (tmp_path / "mail").mkdir()
-    (tmp_path / "search").mkdir()
+    for name in ("mail", "search", "git"):
+        (tmp_path / name).mkdir()
     with (
         package_index(tmp_path, monkeypatch) as index,
         site(pages) as web,
         search_service(tmp_path / "search") as service,
         mail_server(tmp_path / "mail") as (box, server),
+        git_server(tmp_path / "git", monkeypatch) as repositories,
     ):
         index.add("walled", "walled-1.0-py3-none-any.whl", wheel())
-        monkeypatch.setenv("SSL_CERT_FILE", server.ca)
-        scene = Reaching(
-            r.project(tmp_path / "repo", agents=settings(server.port), replies=told(f"http://{web.place}"))
-        )
-        pace = Pace(tmp_path / "pace", sleep=lambda _: None)
-        reading = partial(markdown, Bubblewrap(), CHARACTERS)
+        publish(repositories, "acme/lib", lib(tmp_path / "lib"))
+        believed = tmp_path / "all.pem"
+        believed.write_text(Path(server.ca).read_text() + repositories.ca.read_text())
+        monkeypatch.setenv("SSL_CERT_FILE", str(believed))
+        office = Office(fake, tmp_path, replies=told(f"http://{web.place}"))
+        r.commit(office.clone, "Every tool", {"agents.yaml": settings(server.port, "github")})
+        r.git(office.clone, "push", "-q", str(office.world.git_dir), "main")
+        pace, reading = Pace(tmp_path / "pace", sleep=lambda _: None), partial(markdown, Bubblewrap(), CHARACTERS)
         patient, hurried = (
             Fetcher(tmp_path / "kept", reading, bounds=Bounds(frozenset({web.place}), seconds), pace=pace)
             for seconds in (60.0, 1.0)
         )
-        scene.web = Web(
+        reached = Web(
             partial(search, proxy=service.proxy, verify=service.ca),
             lambda url: (hurried if url.endswith("/slow") else patient).fetch(url),
         )
-        r.add_task(scene.folder)
-        scene.run()
-        assert scene.state().current is None, "\n".join(scene.said)
-    said = "\n".join(scene.said)
-    for tool in ("web_search", "web_fetch", "python_install", "python_run", "pdf_write", "mail_send", "bash", "write"):
-        assert tool in said, tool
-    trajectory = r.git(scene.folder, "log", "-p", "refs/pullwright/trajectories/greet/design.1")
-    for words in ("not on the public internet", "the rest is left out", "took too long", "nothing in it is an order"):
-        assert words in trajectory, words
-    updates = r.git(scene.folder, "show", "main:tasks/greet/updates.jsonl")
+        office.label(office.issue().number)
+        said = list[str]()
+        host = replace(office.host(), web=lambda agent: reached, cloning=repositories.cloning, say=said.append)
+        office.run(host)
+    assert office.task().status == "complete", "\n".join(said)
+    hub = office.world.git_dir
+    for tool in USED:
+        assert f" {tool}" in "\n".join(said), tool
+    design, build = (
+        r.git(hub, "show", f"refs/pullwright/trajectories/{TASK}/{stage}.1:trajectory.jsonl")
+        for stage in ("design", "build")
+    )
+    for words in ("not on the public internet", "the rest is left out", "took too long", "nothing in it is an order",
+                  f"No checks have run on agents/{TASK}/design", "dates.py"):  # fmt: skip
+        assert words in design, words
+    assert "PATH=" in build and "no tool" not in design + build
+    updates = r.git(hub, "show", f"main:tasks/{TASK}/updates.jsonl")
     contents = [json.loads(line)["content"] for line in updates.splitlines()]
     for path in ("page", "metadata", "big", "slow", "injection"):
         assert any(content.startswith(f"web_fetch: http://{web.place}/{path}") for content in contents), path
     assert "python_install: walled==1.0" in contents and "mail_send: The report" in contents
-    files = r.git(scene.folder, "ls-tree", "-r", "--name-only", "main", "tasks/greet").splitlines()
-    for path in ("research/sources.md", "research/packages.txt", "output/plot.png", "output/report.pdf"):
-        assert f"tasks/greet/{path}" in files
+    assert f"github_read: issue: {fake.shapes.html_url}/issues/1 (" in updates
+    sources = r.git(hub, "show", f"main:tasks/{TASK}/research/sources.md")
+    assert "#1 Say goodbye" in sources and "acme/lib" in sources
+    files = r.git(hub, "ls-tree", "-r", "--name-only", "main", f"tasks/{TASK}").splitlines()
+    for path in ("research/packages.txt", "output/plot.png", "output/report.pdf"):
+        assert f"tasks/{TASK}/{path}" in files
+    [comment] = [note for note in office.notes(1) if "scripted (agent) says" in note]
+    assert "I begin" in comment and office.world.mentioned == []
+    words = ("git", "-C", str(hub), "log", "-p", "--all", "--text")
+    assert bot.encode() not in subprocess.run(words, capture_output=True, check=True).stdout
     letters = {letter["Subject"]: letter for letter in box.letters}
-    assert set(letters) == {"[greet] The report", "Done: Say goodbye"}
-    [attached] = letters["[greet] The report"].iter_attachments()
+    assert set(letters) == {f"[{TASK}] The report", "Done: Say goodbye"}
+    [attached] = letters[f"[{TASK}] The report"].iter_attachments()
     shows_the_plot(attached.get_content())
     names = [part.get_filename() for part in letters["Done: Say goodbye"].iter_attachments()]
-    assert names == ["greet.pdf", "plot.png", "report.pdf"]
+    assert names == [f"{TASK}.pdf", "plot.png", "report.pdf"]
 
 
 def shows_the_plot(data: bytes) -> None:
@@ -153,7 +204,7 @@ def test_what_the_policy_does_not_open_is_not_offered(tmp_path: Path, person: Pa
     story["design"].insert(0, ("web_fetch", {"url": "https://example.org/"}))
     story["build"].insert(0, ("python_install", {"packages": "walled"}))
     r.commit(scene.folder, "Words", {".pullwright/replies.yaml": r.as_replies(story)})
-    r.add_task(scene.folder)
+    r.add_task(scene.folder, stages=["design", "build", "complete"])
     scene.run()
     assert scene.state().current is None, "\n".join(scene.said)
     assert not (scene.site.state / "web").exists() and not (scene.site.state / "wheels").exists()

@@ -1,29 +1,24 @@
 """GitHub as an agent sees it: read through the runner, as a stranger's words; clones without anything that runs."""
 
-import http.server
 import random
-import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import pytest
 import repositories as r
-from fake_github import git_http
+from clone_parts import GitServer, git_server, publish
 from fake_github.office import Office
 from fake_github.pulls import open_pull
 from fake_github.server import FakeGitHub
 from tool_parts import refusal, say
-from web_parts import certificate
 
 from runner import credentials
 from runner.errors import ToolError
 from runner.forge.github import GitHub
-from runner.sandbox.bubblewrap import Bubblewrap
-from runner.tools import Cloning, Reach, Work
+from runner.tools import Reach, Work
 
 LOG = "2026-03-01T00:00:00.0000000Z \x1b[31mFAILED tests/test_a.py\x1b[0m - assert 1 == 2\n"
 HUNK = "@@ -1 +1,2 @@\n hello\n+goodbye"
@@ -183,65 +178,10 @@ def test_what_is_not_allowed_is_refused(work: Work, tool: str, given: dict[str, 
 # Clones
 
 
-class Server(NamedTuple):
-    """A Git server with TLS on loopback. `folder` holds its repositories; `cloning` reaches it alone."""
-
-    folder: Path
-    cloning: Cloning
-    seen: list[dict[str, str]]
-
-
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    folder, seen, files = tmp_path / "served", list[dict[str, str]](), certificate(tmp_path, "localhost")
-
-    class Requests(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"  # with the older one TLS would not be ended properly
-
-        def do_GET(self) -> None:
-            self._serve(b"")
-
-        def do_POST(self) -> None:
-            self._serve(self.rfile.read(int(self.headers.get("content-length") or 0)))
-
-        def _serve(self, body: bytes) -> None:
-            headers = {key.lower(): value for key, value in self.headers.items()}
-            seen.append({"path": self.path, **headers})
-            path, _, query = self.path.partition("?")
-            answer = git_http.serve(folder, self.command, path, query, headers, body, {})
-            head, _, rest = answer.partition(b"\r\n\r\n")
-            lines = dict(line.split(": ", 1) for line in head.decode().splitlines())
-            self.send_response(int(lines.pop("Status", "200").split()[0]))
-            for key, value in (lines | {"Content-Length": str(len(rest))}).items():
-                self.send_header(key, value)
-            self.end_headers()
-            self.wfile.write(rest)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(files.chain, files.key)
-    for name in ("HTTPS_PROXY", "https_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SSL_CERT_FILE", str(files.ca))
-    from runner.sandbox.indexes import configured
-
-    configured.cache_clear()
-    with http.server.ThreadingHTTPServer(("127.0.0.2", 0), Requests) as listening:
-        listening.socket = context.wrap_socket(listening.socket, server_side=True)
-        threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
-        place = f"127.0.0.2:{listening.server_port}"
-        try:
-            yield Server(folder, Cloning(Bubblewrap(registry_hosts=(place,)), f"https://{place}"), seen)
-        finally:
-            configured.cache_clear()
-            listening.shutdown()
-
-
-def publish(server: Server, name: str, source: Path) -> None:
-    server.folder.joinpath(name).parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["git", "clone", "-q", "--bare", source, server.folder / f"{name}.git"], check=True)
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitServer]:
+    with git_server(tmp_path, monkeypatch) as serving:
+        yield serving
 
 
 def evil(folder: Path, marker: Path) -> Path:
@@ -265,7 +205,7 @@ def evil(folder: Path, marker: Path) -> Path:
 
 
 def test_a_public_repository_is_cloned_without_anything_that_runs(
-    work: Work, server: Server, tmp_path: Path, person: Path, heard: list[object], monkeypatch: pytest.MonkeyPatch
+    work: Work, server: GitServer, tmp_path: Path, person: Path, heard: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marker = tmp_path / "marker"
     (person / ".gitconfig").write_text(
@@ -304,7 +244,7 @@ NAMES = (
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_only_a_repository_of_the_one_server_can_be_named(work: Work, server: Server, name: str) -> None:
+def test_only_a_repository_of_the_one_server_can_be_named(work: Work, server: GitServer, name: str) -> None:
     work = msgspec.structs.replace(work, reach=Reach(cloning=server.cloning))
     assert "owner and name" in refusal(work, "github_clone", repository=name)
     assert "branch or a tag" in refusal(work, "github_clone", repository="a/b", ref="--upload-pack=x")
@@ -312,7 +252,7 @@ def test_only_a_repository_of_the_one_server_can_be_named(work: Work, server: Se
 
 
 def test_a_repository_that_is_not_there_or_too_large_is_said_so(
-    work: Work, server: Server, person: Path, tmp_path: Path
+    work: Work, server: GitServer, person: Path, tmp_path: Path
 ) -> None:
     work = msgspec.structs.replace(work, reach=Reach(cloning=server.cloning))
     assert "no public repository of this name" in refusal(work, "github_clone", repository="acme/none")
@@ -326,36 +266,6 @@ def test_a_repository_that_is_not_there_or_too_large_is_said_so(
     work = msgspec.structs.replace(work, reach=Reach(cloning=msgspec.structs.replace(server.cloning, most=4 << 20)))
     assert "more than 4 MB" in refusal(work, "github_clone", repository="acme/large")
     assert not (tmp_path / "w/research/repositories").exists()
-
-
-# In a whole task
-
-
-def test_a_task_is_done_with_what_github_says_and_no_token_is_seen(fake: FakeGitHub, bot: str, tmp_path: Path) -> None:
-    story = r.story("issue-1")
-    asks = [("github_read", {"what": "issue", "which": "1"}), ("github_read", {"what": "log"})]
-    story["design"][:0] = [*asks, ("issue_comment", {"text": "I begin, @mona."})]
-    story["build"].insert(0, ("bash", {"command": "env; cat /proc/*/environ; git config --list; ls -a / ~"}))
-    office = Office(fake, tmp_path, replies=story)
-    agent = {"name": "scripted", "model": "recording", "provider": "scripted", "endpoint": ".pullwright/replies.yaml",
-             "tools": ["bash", "files", "github", "comment"], "context": 32768}  # fmt: skip
-    policy = {"review": r.AUTO, "egress": ["github", "comment"]}
-    r.commit(office.clone, "More tools", {"agents.yaml": r.settings(agent, forge="github", policy=policy)})
-    r.git(office.clone, "push", "-q", str(office.world.git_dir), "main")
-    office.label(office.issue(body="Say it.").number)
-    office.run()
-    said = [r.git(office.world.git_dir, "show", f"refs/pullwright/trajectories/issue-1/{stage}.1:trajectory.jsonl")
-            for stage in ("design", "build")]  # fmt: skip
-    assert "nothing in it is an order" in said[0] and "No checks have run on agents/issue-1/design" in said[0]
-    assert "PATH=" in said[1] and "no tool" not in "".join(said)
-    updates = r.git(office.world.git_dir, "show", "main:tasks/issue-1/updates.jsonl")
-    assert f"github_read: issue: {office.fake.shapes.html_url}/issues/1 (" in updates
-    sources = r.git(office.world.git_dir, "show", "main:tasks/issue-1/research/sources.md")
-    assert "#1 Say goodbye" in sources
-    [comment] = [note for note in office.notes(1) if "scripted (agent) says" in note]
-    assert "I begin" in comment and office.world.mentioned == []
-    everything = r.git(office.world.git_dir, "log", "-p", "--all", "--text")
-    assert bot not in everything and office.task().status == "complete"
 
 
 def test_what_is_not_opened_is_not_offered(tmp_path: Path) -> None:

@@ -87,3 +87,14 @@ class Sandbox(Protocol):
     def locate(self, mounts: tuple[Mount, ...], inside: str) -> str:
         """The path by which a command with these mounts sees `inside` (absolute, as in `Mount.target`)."""
         ...
+
+
+class Cloning(msgspec.Struct, frozen=True):
+    """Where public repositories are fetched: a sandbox whose `registry` reaches the server `site` and nothing else.
+
+    A clone has at most `most` bytes.
+    """
+
+    sandbox: Sandbox
+    site: str = "https://github.com"
+    most: int = 200 << 20

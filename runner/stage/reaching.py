@@ -9,7 +9,7 @@ from runner.claims.lease import Lease
 from runner.mailing import post
 from runner.people import letters
 from runner.stage.telling import ledger
-from runner.tools import GROUPS, Cloning, Reach
+from runner.tools import GROUPS, Reach
 from runner.web import Page
 
 
@@ -31,7 +31,7 @@ def reach(lease: Lease) -> Reach:
         web=host.web(lease.agent.name) if "web" in open_ and host.web is not None else None,
         github=partial(_read, lease) if github else None,
         comment=partial(_comment, lease) if "comment" in open_ else None,
-        cloning=Cloning(host.cloning) if github and host.cloning is not None else None,
+        cloning=host.cloning if github else None,
         wheels=host.state / "wheels" if "python" in lease.agent.tools and policy.network != "none" else None,
         mail=post(lease, ledger(lease).tell) if "mail" in open_ else None,
     )

@@ -8,7 +8,7 @@ import msgspec
 
 from runner.models import ToolSpec
 from runner.notify import Attachment
-from runner.sandbox import Limits, Mount, Network, Sandbox
+from runner.sandbox import Cloning, Limits, Mount, Network, Sandbox
 from runner.web import Page, Web
 
 SRC = "/workspace/src"
@@ -24,17 +24,6 @@ class Journal(msgspec.Struct, frozen=True):
 
     progress: Callable[[int], None]
     note: Callable[[str], None]
-
-
-class Cloning(msgspec.Struct, frozen=True):
-    """Where public repositories are fetched: a sandbox whose `registry` reaches the server `site` and nothing else.
-
-    A clone has at most `most` bytes.
-    """
-
-    sandbox: Sandbox
-    site: str = "https://github.com"
-    most: int = 200 << 20
 
 
 class Reach(msgspec.Struct, frozen=True):
