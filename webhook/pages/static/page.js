@@ -160,7 +160,9 @@ function show() {
   const coming = document.getElementById("coming");
   if (!coming || !reply.to) return;
   const end = nearEnd();
-  coming.querySelector(".stream").textContent = reply.shown.join("");
+  const stream = coming.querySelector(".stream");
+  if (!stream) return;
+  stream.textContent = reply.shown.join("");
   if (reply.agent) coming.querySelector(".who b").textContent = reply.agent;
   if (reply.doing) coming.querySelector(".doing").textContent = reply.doing;
   if (end) form.scrollIntoView({ block: "end" });
