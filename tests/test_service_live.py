@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from repositories import add_task, git
 from service.running import Service, serving, until
 
+from runner.errors import UserError
 from webhook.dispatch import TRIES, Dispatcher, Job, Workflow
 from webhook.steps import Live
 
@@ -153,6 +155,34 @@ def test_a_run_of_the_workflow_is_asked_for_once_for_what_there_is_to_do() -> No
         times[0] += 1
         workflow.ask([other])
     assert [round(at) for at in asked[3:]] == [300, 900, 2100, 4500, 8100, 11700, 15300, 18900, 22500]
+
+
+def test_a_run_of_the_workflow_that_github_did_not_take_is_asked_for_again() -> None:
+    asked = list[int]()
+
+    def start() -> None:
+        asked.append(len(asked))
+        if len(asked) == 1:
+            raise UserError("GitHub is away", "try it again")
+
+    workflow, job = Workflow(start, lambda: 0.0), Job("greet", "build", "1")
+    with pytest.raises(UserError):
+        workflow.ask([job])
+    workflow.ask([job])
+    workflow.ask([job])
+    assert len(asked) == 2
+
+
+def test_a_runner_that_ends_while_the_hub_is_away_is_known_to_have_ended(hub: tuple[Path, Path]) -> None:
+    there, clone = hub
+    script = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)\nexit('it stops')"
+    with serving(clone, dispatch="local", command=(sys.executable, "-c", script)) as service:
+        until(lambda: any(line["what"] == "runner started" for line in service.log), service.log, 60)
+        away = there.rename(there.with_name("away"))
+        (clone / "go").touch()
+        until(lambda: any(line["what"] == "runner ended" for line in service.log), service.log, 60)
+        assert service.front.inner.state.room.keeper.dispatcher.running == {}
+        away.rename(there)
 
 
 def test_no_more_runners_than_there_is_room_for_and_none_twice(tmp_path: Path) -> None:

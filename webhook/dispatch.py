@@ -152,13 +152,13 @@ class Workflow:
         Raises `UserError` where GitHub refuses.
         """
         due = [job for job in jobs if self.may(job)]
+        if due:
+            self.start()
         for job in due:
             before = self.asked.get(job.task)
             tries = before.tries + 1 if before and before.version == job.version else 1
             again = self.clock() + min(UNHEARD, LONGEST * 2.0 ** (tries - 1))
             self.asked[job.task] = Trouble(job.version, tries, again, "")
-        if due:
-            self.start()
 
     def may(self, job: Job) -> bool:
         """Whether a run may be asked for a job now."""

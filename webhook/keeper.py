@@ -155,6 +155,8 @@ class Keeper:
         self._urgent.clear()
         asked = [self._asked.get() for _ in range(self._asked.qsize())]
         try:
+            for job, how, said in self.dispatcher.reap():  # first of all: it is known also while the hub is away
+                self.log("runner ended", task=job.task, stage=job.stage, how=how, **({"said": said} if said else {}))
             refs = fetch_refs(self.options.site)
             began = time.perf_counter()
             done = index.look_again(refs, tasks)
@@ -184,8 +186,6 @@ class Keeper:
         self.log("look failed", fault=what, trace=trace)
 
     def _dispatch(self, index: Index, refs: Refs) -> None:
-        for job, how, said in self.dispatcher.reap():
-            self.log("runner ended", task=job.task, stage=job.stage, how=how, **({"said": said} if said else {}))
         jobs = self.work.jobs(index, refs, set(self.dispatcher.running), self.dispatcher.may)
         for job in self.dispatcher.wanted(jobs, slots(index.settings())):
             self.log("runner started", task=job.task, stage=job.stage)
