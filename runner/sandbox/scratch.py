@@ -25,5 +25,7 @@ def remove(path: Path) -> None:
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
-        subprocess.run(["chmod", "-R", "u+rwX", "--", str(path)], check=False, stderr=subprocess.DEVNULL)
-        subprocess.run(["rm", "-rf", "--", str(path)], check=True)
+        gone = ["rm", "-rf", "--", str(path)]
+        if subprocess.run(gone, check=False, stderr=subprocess.DEVNULL).returncode != 0:
+            subprocess.run(["chmod", "-R", "u+rwX", "--", str(path)], check=False, stderr=subprocess.DEVNULL)
+            subprocess.run(gone, check=True)
