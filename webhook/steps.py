@@ -25,7 +25,7 @@ class Live:
     def _sizes(self) -> dict[str, int]:
         """The files' names, and how many bytes they have."""
         found: dict[str, int] = {}
-        with suppress(FileNotFoundError), os.scandir(self.folder) as entries:
+        with suppress(OSError), os.scandir(self.folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".jsonl"):
                     with suppress(OSError):  # cleaned away just now
