@@ -87,13 +87,13 @@ def test_the_pages_of_a_pdf_become_pictures_and_its_words_text() -> None:
         (pdf("wide", size=(14_000, 1)), 1, ""),
         (pdf("tall", size=(1, 14_000)), 1, ""),
         (pdf("large", size=(1e7, 1e7)), 1, ""),
-        (pdf(*"x" * 23), PAGES, "The first 20 pages of 23."),
+        (pdf(*"xyz"), 2, "The first 2 pages of 3."),
         (b"%PDF-" + b"x" * (10 << 20), 0, "more than 10 MB"),
     ],
     ids=["broken", "locked", "wide", "tall", "large", "long", "heavy"],
 )
 def test_what_cannot_be_shown_of_a_pdf_is_said(data: bytes, drawn: int, why: str) -> None:
-    found, pictures = look(Bubblewrap(), data)
+    found, pictures = look(Bubblewrap(), data, most=2)
     assert len(found.pictures) == len(pictures) == drawn
     assert why in found.why if why else found.why == ""
     assert all(size.width <= 1001 and size.height <= 2001 for size in found.pictures)

@@ -52,13 +52,16 @@ class Paper(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-def look(sandbox: Sandbox, data: bytes) -> tuple[Paper, tuple[bytes, ...]]:
-    """A PDF's pages and words, and the pictures as PNG. Raises `UserError` where the sandbox cannot be had."""
+def look(sandbox: Sandbox, data: bytes, most: int = PAGES) -> tuple[Paper, tuple[bytes, ...]]:
+    """A PDF's pages and words, and the pictures of `most` pages as PNG.
+
+    Raises `UserError` where the sandbox cannot be had.
+    """
     if len(data) > MOST_FILE:  # whoever pushes can store any amount
         return Paper(why=f"This PDF has more than {MOST_FILE >> 20} MB, and is not shown."), ()
     mounts = _mounts()
     folder = str(Path(sandbox.locate(mounts, f"{INSIDE}/{PACKAGES[0]}")).parent)
-    bounds = map(str, (PAGES, WIDE, WORDS, BYTES))
+    bounds = map(str, (most, WIDE, WORDS, BYTES))
     argv = ("python3", "-I", "-S", "-W", "ignore", "-c", _script(), folder, *bounds)
     result = sandbox.run(Command(argv, mounts, cwd="/", stdin=data, limits=LIMITS))
     if result.ending == "failed":
