@@ -62,7 +62,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `claim` is a UUID made by whoever took the stage; `base` the base commit last merged in; `gated` the commit that
     the gates saw. Times are ISO 8601 in UTC, `cost` in US dollars, `seconds` those that the agent worked; `reworks`
-    counts the rework claims of this agent.
+    counts the rework claims of this agent; `sandbox` is what held commands when the gates ran (`Sandbox.level`).
     """
 
     state: State
@@ -83,6 +83,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float = 0.0
     reworks: int = 0
     hold: Hold | None = None
+    sandbox: str = ""
 
 
 class PastAttempt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

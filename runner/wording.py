@@ -56,6 +56,7 @@ def work(ref: StageRef, entry: Entry, summary: str) -> str:
 def ready(ref: StageRef, entry: Entry) -> str:
     """The message of the commit that makes a stage a proposal."""
     lines = [f"{ref.task}: {ref.stage} is ready", "", *(gate_line(gate) for gate in entry.gates)]
+    lines += ["", f"Commands ran in: {one_line(entry.sandbox)}"] if entry.sandbox else []
     return "\n".join([*lines, "", *trailers(ref, entry)]) + "\n"
 
 

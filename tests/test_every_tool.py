@@ -146,7 +146,11 @@ def test_an_agent_uses_every_tool(fake: FakeGitHub, bot: str, tmp_path: Path, mo
         host = replace(office.host(), web=lambda agent: reached, cloning=repositories.cloning, say=said.append)
         office.run(host)
     assert office.task().status == "complete", "\n".join(said)
-    hub = office.world.git_dir
+    hub, walls = office.world.git_dir, host.sandbox.level.partition(":")[0]
+    assert walls.startswith("bubblewrap") and all(
+        f"ran in: {walls}" in office.world.issues[pull.number].body for pull in office.pulls("all")
+    )
+    assert f"ran in: {walls}" in r.git(hub, "log", "--format=%B", "main")
     for tool in USED:
         assert f" {tool}" in "\n".join(said), tool
     design, build = (

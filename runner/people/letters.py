@@ -53,7 +53,8 @@ def _tie(number: int | None, last: bool) -> str:
 
 def _evidence(entry: Entry) -> str:
     rows = "\n".join(gate_line(gate) for gate in entry.gates)
-    return f"What the runner itself saw, on a fresh checkout:\n\n{fenced(rows)}"
+    walls = f"\n\nCommands ran in: {plain(entry.sandbox)}." if entry.sandbox else ""
+    return f"What the runner itself saw, on a fresh checkout:\n\n{fenced(rows)}{walls}"
 
 
 def _request(request: Request) -> str:

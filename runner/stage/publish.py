@@ -46,7 +46,8 @@ def judge(lease: Lease, tree: str, summary: str, trajectory: bytes | None) -> st
         verdicts = evidence.judge(bench(lease), case(lease, gated))
     for verdict in verdicts:
         lease.host.say(f"{lease.ref.task}  {lease.ref.stage}  gate {wording.gate_line(verdict.gate)}")
-    lease.change(gated=gated, gates=tuple(verdict.gate for verdict in verdicts))
+    gates = tuple(verdict.gate for verdict in verdicts)
+    lease.change(gated=gated, gates=gates, sandbox=lease.host.sandbox.level)
     failed = next((verdict for verdict in verdicts if not verdict.gate.passed), None)
     if failed is None:
         return _ready(lease, gated, trajectory)
