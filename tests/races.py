@@ -1,6 +1,7 @@
 """What races and kills are made of: claimants in processes of their own, Git over HTTP, a hub that fails at random.
 
-`python races.py CLONE` is one claimant: it reads a round a line (JSON) and answers each with a line.
+`python races.py CLONE IN:OUT …` makes a claimant for each pair of descriptors: it reads a round a line (JSON) from the
+one and answers each with a line on the other.
 """
 
 import os
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import IO, TextIO
 
 import msgspec
 
@@ -138,46 +140,59 @@ class Fleet:
     """Claimants that wait for rounds."""
 
     def __init__(self, clones: list[Path], each: int) -> None:
+        self.lines: list[tuple[IO[bytes], IO[bytes]]] = []
+        self.processes = [self._start(clone, each) for clone in clones]
+        assert all(heard.readline() == b"ready\n" for _, heard in self.lines)
+
+    def _start(self, clone: Path, each: int) -> "subprocess.Popen[bytes]":
+        """The claimants of one clone: a process that is forked once it has loaded all it needs."""
+        pipes = [(os.pipe(), os.pipe()) for _ in range(each)]
+        theirs = [(told[0], answers[1]) for told, answers in pipes]
+        words = [sys.executable, str(HERE / "races.py"), str(clone), *(f"{one}:{two}" for one, two in theirs)]
         env = {**os.environ, "PYTHONPATH": f"{HERE}:{HERE.parent}"}
-        self.processes = [
-            subprocess.Popen(
-                [sys.executable, str(HERE / "races.py"), str(clone)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=env,
-            )
-            for clone in clones
-            for _ in range(each)
-        ]
-        assert all(self._line(process) == b"ready\n" for process in self.processes)
+        kept = [descriptor for pair in theirs for descriptor in pair]
+        process = subprocess.Popen(words, env=env, pass_fds=kept)
+        for descriptor in kept:
+            os.close(descriptor)
+        self.lines += [(os.fdopen(told[1], "wb", 0), os.fdopen(answers[0], "rb")) for told, answers in pipes]
+        return process
 
     def race(self, *rounds: Round) -> list[Answer]:
         """Let every claimant run: the first its first round, the second its second, and so on in a circle."""
         start = time.time() + 0.02
-        for number, process in enumerate(self.processes):
+        for number, (told, _) in enumerate(self.lines):
             given = msgspec.structs.replace(rounds[number % len(rounds)], start=start)
-            assert process.stdin is not None
-            process.stdin.write(msgspec.json.encode(given) + b"\n")
-            process.stdin.flush()
-        return [msgspec.json.decode(self._line(process), type=Answer) for process in self.processes]
+            told.write(msgspec.json.encode(given) + b"\n")
+        return [msgspec.json.decode(heard.readline(), type=Answer) for _, heard in self.lines]
 
     def close(self) -> None:
+        for told, _ in self.lines:
+            told.close()
         for process in self.processes:
-            process.communicate(timeout=300)
-
-    @staticmethod
-    def _line(process: "subprocess.Popen[bytes]") -> bytes:
-        assert process.stdout is not None
-        return process.stdout.readline()
+            process.wait(300)
+        for _, heard in self.lines:
+            heard.close()
 
 
-def claimant(clone: Path) -> None:
-    """Answer rounds until there are no more."""
+def claimants(clone: Path, pairs: list[str]) -> None:
+    """One for each pair of descriptors, until all have ended."""
     site = site_at(clone)
     view = observe(site)
     host = wiring.host(site, view.settings, lambda _: None)
-    print("ready", flush=True)
-    for line in sys.stdin:
+    for pair in pairs:
+        told, answers = map(int, pair.split(":"))
+        if os.fork() == 0:
+            claimant(host, view, os.fdopen(told), os.fdopen(answers, "w"))
+            os._exit(0)
+    for _ in pairs:
+        os.wait()
+
+
+def claimant(host: Host, view: View, told: TextIO, answers: TextIO) -> None:
+    """Answer rounds until there are no more."""
+    site = host.site
+    print("ready", file=answers, flush=True)
+    for line in told:
         given = msgspec.json.decode(line, type=Round)
         time.sleep(max(0.0, given.start - time.time()))
         try:
@@ -185,7 +200,7 @@ def claimant(clone: Path) -> None:
             answer = Answer(won=taken.head) if isinstance(taken, Lease) else Answer(lost=taken.reason)
         except UserError as error:
             answer = Answer(error=str(error))
-        print(msgspec.json.encode(answer).decode(), flush=True)
+        print(msgspec.json.encode(answer).decode(), file=answers, flush=True)
 
 
 def _claim(host: Host, view: View, given: Round) -> Lease | Lost:
@@ -201,4 +216,4 @@ def _claim(host: Host, view: View, given: Round) -> Lease | Lost:
 
 
 if __name__ == "__main__":
-    claimant(Path(sys.argv[1]))
+    claimants(Path(sys.argv[1]), sys.argv[2:])
