@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
-from repositories import add_task, bare_hub, project
+from repositories import add_task, bare_hub, git, project
 from repositories import settings as agents_yaml
 from service.running import Service, serving, until
 from wire import ScriptedOllama
@@ -248,8 +248,26 @@ def test_the_page_of_a_discussion_shows_the_pages_of_a_pdf(place: Path) -> None:
         assert service.faults() == []
 
 
-def page(service: Service) -> str:
-    return service.client.get("/discussions/greet", headers={"accept": "text/html"}).text
+def page(service: Service, path: str = "/discussions/greet") -> str:
+    return service.client.get(path, headers={"accept": "text/html"}).text
+
+
+def test_the_page_of_a_tasks_file_shows_the_pages_of_a_pdf(place: Path) -> None:
+    (place / "plan one.pdf").write_bytes(pdf("Hello", "Goodbye"))
+    (place / "note.txt").write_text("no PDF")
+    git(place, "add", ".")
+    git(place, "commit", "-q", "-m", "Files")
+    git(place, "push", "-q", "origin", "main")
+    with serving(place) as service:
+        address = "/tasks/greet/files/plan one.pdf"
+        until(lambda: 'src="?page=2"' in page(service, address), "the pages are not shown", 60)
+        assert "Goodbye</pre>" in page(service, address)
+        assert service.client.get(f"{address}?page=2").content.startswith(b"\x89PNG")
+        for word in ("3", "0", "x", "²", "-1", "9" * 5000):
+            assert service.client.get(f"{address}?page={word}").status_code == 404, word
+        assert service.client.get("/tasks/greet/files/note.txt?page=1").status_code == 404
+        assert service.client.get(f"{address}?raw=1").content == pdf("Hello", "Goodbye")
+        assert service.faults() == []
 
 
 def test_without_a_sandbox_the_link_stays_and_says_so(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

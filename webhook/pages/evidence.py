@@ -68,11 +68,21 @@ def _plain(file: git.File) -> bool:
     return file.mode.startswith("100")
 
 
-def content(site: Site, commit: str, path: str) -> bytes | None:
+class Content(NamedTuple):
+    """A file: its Git blob and its bytes."""
+
+    blob: str
+    data: bytes
+
+
+def content(site: Site, commit: str, path: str) -> Content | None:
     """A regular file at a commit; None also for what no program can be asked for."""
     steps = PurePosixPath(path).parts
     plain = "/".join(steps) == path and ".." not in steps and unfit(path) is None
-    return git.read(site.repo, commit, path) if path and plain else None
+    data = git.read(site.repo, commit, path) if path and plain else None
+    if data is None:
+        return None
+    return Content(git.git(site.repo, "rev-parse", "--verify", f"{commit}:{path}"), data)
 
 
 # --- changes -------------------------------------------------------------------------------------------------------

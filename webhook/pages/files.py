@@ -7,33 +7,52 @@ from litestar import Response, get
 from litestar.params import FromPath
 
 from runner.talk import files as kinds
+from runner.talk.paper import KIND
 from webhook import store
-from webhook.api.room import TheRoom, missing
+from webhook.api.room import Room, TheRoom, missing
 from webhook.index import BASE
 from webhook.pages import evidence, reading
 from webhook.pages.frame import Ask, page
 from webhook.pages.sheet import sheet
 from webhook.pages.task import find
 
+PATIENCE = 1.5  # seconds that a page waits for PDFs to be read
+
 
 @get("/tasks/{slug:str}/files/{path:path}")
 async def show_file(room: TheRoom, request: Ask, slug: FromPath[str], path: FromPath[str]) -> Response[Any]:
-    """A page around the file, or with `raw` its bytes."""
+    """A page around the file; with `raw` its bytes, with `page` the picture of a PDF's page."""
     task, name = find(room, slug), str(path).removeprefix("/")
     base = store.refs(room.reader.conn)[BASE]
     attempts = reading.attempts(room.reader.conn, task.id)
 
-    def read() -> bytes | None:
+    def read() -> evidence.Content | None:
         where = evidence.place(room.site, base, task, attempts)
         return evidence.content(room.site, where.commit, name)
 
-    data = await to_thread(read)
-    if data is None:
+    found = await to_thread(read)
+    if found is None:
         raise missing(f"there is no file {name}")
     if "raw" in request.query_params:
-        return raw(name, data)
-    values = await to_thread(shown, name, data)
-    return await to_thread(page, room, request, "file.html", 200, slug=task.slug, title=task.title, name=name, **values)
+        return raw(name, found.data)
+    if "page" in request.query_params:
+        return await to_thread(_picture, room, found.blob, str(request.query_params["page"]))
+    values = await to_thread(shown, name, found.data)
+    papers = await room.papers.of([found.blob] * (values["media"] == KIND), PATIENCE)
+    return await to_thread(
+        page, room, request, "file.html", 200, slug=task.slug, title=task.title, name=name,
+        paper=papers.get(found.blob), **values,
+    )  # fmt: skip
+
+
+def _picture(room: Room, blob: str, number: str) -> Response[bytes]:
+    """A page of a PDF that was read already."""
+    known = number.isascii() and number.isdigit() and len(number) < 4
+    data = room.papers.picture(blob, int(number)) if known else None
+    if data is None:
+        raise missing(f"there is no picture of page {number}")
+    headers = {"content-security-policy": "default-src 'none'; sandbox", "cache-control": "private, max-age=86400"}
+    return Response(data, media_type="image/png", headers=headers)
 
 
 def shown(name: str, data: bytes) -> dict[str, Any]:

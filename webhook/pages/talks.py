@@ -31,7 +31,6 @@ MOST_MESSAGES = 200
 MOST_TEXT = 300_000  # characters of what was said
 MOST_SHOWN = 300_000  # bytes of a file that is shown in its place
 ALL_SHOWN = 1_000_000  # bytes of all of them
-PATIENCE = 1.5  # seconds that a page waits for PDFs to be read
 TROUBLE = (Conflict, Senseless, kinds.Refused, UserError, msgspec.ValidationError)
 
 
@@ -68,7 +67,7 @@ async def talk_page(
     named = {name for message in messages for name in message.files}
     query = "SELECT name, media_type, size, blob FROM discussion_files WHERE discussion_id = ?"
     rows = [row for row in room.reader.conn.execute(query, (id,)) if row[0] in named]
-    papers = await room.papers.of([blob for _, media, _, blob in rows if media == paper.KIND], PATIENCE)
+    papers = await room.papers.of([blob for _, media, _, blob in rows if media == paper.KIND], files.PATIENCE)
     shown = await to_thread(_files, room, rows, papers)
     return await to_thread(  # Markdown that is made for it takes seconds, in which others are answered
         page, room, request, "talk.html", status, id=id, talk=talk, messages=messages, task=card, reply=reply,
