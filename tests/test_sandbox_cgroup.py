@@ -2,14 +2,16 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cgroup_parts import tree
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.sandbox import Limits, cgroup, demotion, probe
+
+__all__ = ["tree"]
 
 MOUNTS = """\
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -64,22 +66,6 @@ def test_the_level_says_what_bounds_a_command() -> None:
     assert "memory and disk watched" in watched and "memory and processes limited by cgroups" in limited
     assert "process count is watched" in probe.level("1", as_root=True, limited=False)
     assert probe.level("1", as_root=True, limited=True).endswith("as host root")
-
-
-@pytest.fixture
-def tree() -> Iterator[Path]:
-    """A cgroup (v2) of ours, whatever controllers it has."""
-    mounts = Path("/proc/self/mountinfo").read_text()
-    place = next((line.split(" ")[4] for line in mounts.splitlines() if " - cgroup2 " in line), None)
-    if os.geteuid() != 0 or place is None:
-        pytest.skip("only root makes cgroups, and only where there is a tree of version 2")
-    folder = Path(place, f"pullwright-test-{os.getpid()}")
-    try:
-        folder.mkdir()
-    except OSError as error:
-        pytest.skip(f"no cgroup can be made here: {error}")
-    yield folder
-    folder.rmdir()  # fails where something of a test is left
 
 
 LINE = "grep ^0:: /proc/self/cgroup; ls /proc/self/fd | wc -l; env; trap '' TERM; setsid sleep 90 & echo started; wait"

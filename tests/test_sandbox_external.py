@@ -6,9 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
+from cgroup_parts import tree
 
-from runner.sandbox import Command, Limits, Mount, Result
+from runner.sandbox import Command, Limits, Mount, Result, cgroup
 from runner.sandbox.external import External
+
+__all__ = ["tree"]
 
 NAP = f"sleep 4712.{os.getpid():07}"
 
@@ -87,6 +90,22 @@ def test_limits_hold(src: Path) -> None:
     assert "MemoryError" in run("python3 -c 'bytearray(400 << 20)'", own, limits=Limits(memory=200 << 20)).text
     assert not run("head -c 3000000 /dev/zero > f", own, limits=Limits(file_size=1 << 20)).ok
     assert run("yes", own, limits=Limits(output=100)).ending == "output"
+
+
+HIDDEN = f"(setsid env -i {NAP}3 >/dev/null 2>&1 &); until pgrep -f '^{NAP}3' >/dev/null; do sleep 0.02; done; echo $X"
+
+
+def test_in_a_cgroup_of_its_own_no_process_hides_and_the_level_says_so(src: Path, tree: Path) -> None:
+    own, given = (Mount(src, "/workspace/src", True),), {"env": {"X": "a b"}, "stdin": b"in"}
+    walled = External(leaf=lambda limits: cgroup.Leaf(tree, {}))
+    assert "limited by cgroups" in walled.level and "limited" not in External().level
+    result = walled.run(Command(("bash", "-c", f"cat; {HIDDEN}"), own, **given))  # type: ignore[arg-type]
+    assert (result.text, result.exit, pids_with(f"{NAP}3")) == ("ina b\n", 0, [])
+    assert not list(tree.glob("command-*"))
+    assert run(HIDDEN, *own).exit == 0
+    left = pids_with(f"{NAP}3")
+    subprocess.run(["kill", "-9", *left], check=False)
+    assert left, "the control: where there is none, it escapes"
 
 
 def test_a_working_directory_that_is_not_there_is_a_failure_of_the_sandbox(src: Path) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import select
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -45,6 +45,12 @@ def settings(limits: Limits) -> dict[str, str]:
         "memory.oom.group": "1",
         "pids.max": str(limits.processes + _OWN_PROCESSES),
     }
+
+
+def leaves(folder: Path) -> Callable[[Limits], "Leaf"]:
+    """How each command gets a cgroup of its own below `folder`; what killed runs left there goes first."""
+    sweep(folder)
+    return lambda limits: Leaf(folder, settings(limits))
 
 
 def find(env: Mapping[str, str] = os.environ) -> Path | None:
@@ -113,15 +119,20 @@ class Leaf:
         return ["/usr/bin/bash", "-c", ENTER, str(self.entry), *argv]
 
     def ran_out(self) -> bool:
-        """Whether there was no memory left."""
-        events = (line.split() for line in (self.folder / "memory.events").read_text().splitlines())
+        """Whether there was no memory left; never where memory is not what the cgroup limits."""
+        told = self.folder / "memory.events"
+        events = (line.split() for line in told.read_text().splitlines()) if told.exists() else ()
         return any(name == "oom_kill" and value != "0" for name, value in events)
+
+    def kill(self) -> None:
+        """End all that is in here, whatever it did to hide."""
+        with contextlib.suppress(OSError):
+            (self.folder / "cgroup.kill").write_text("1")
 
     def close(self) -> None:
         """End what is left in here, and take the folder away."""
         os.close(self.entry)
-        with contextlib.suppress(OSError):
-            (self.folder / "cgroup.kill").write_text("1")
+        self.kill()
         deadline = time.monotonic() + _GONE
         while time.monotonic() < deadline:
             try:
