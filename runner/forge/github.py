@@ -23,6 +23,10 @@ JOB = 41898282
 """The account `github-actions[bot]` on github.com, as which a job's own token acts: it may not ask who it is."""
 
 
+TURNED_AN_HOUR = 10
+"""Strangers' proposals that get a comment: the writes of an hour are for work."""
+
+
 class GitHub:
     """One repository. `identities` are the ids of our accounts beside the one whose token this is. `resolves`: threads
     that were answered are resolved as well."""
@@ -52,6 +56,7 @@ class GitHub:
             self.client, Client(replace(credentials, permissions=FOR_LOGS, _minted=None), clock, sleep)
         )
         self._shown: dict[str, Shown] = {}
+        self._turned: dict[int, float] = {}
         self._refused: dict[str, str] = {}  # why GitHub did not merge a task's proposal
 
     @cached_property
@@ -149,8 +154,11 @@ class GitHub:
         return f"\n\n⚠ {ONLY_REBASE[0].upper()}{ONLY_REBASE[1:]}." if self.proposals.methods() == ("rebase",) else ""
 
     def turn_away(self, number: int, why: str) -> None:
-        """One comment on a pull request that is not ours."""
-        self.notes.note(number, "stranger", why, now=True)
+        """One comment on a pull request that is not ours; of many some get theirs later, for anybody can open them."""
+        now = self.client.clock()
+        if number not in self._turned and sum(now - at < 3600 for at in self._turned.values()) < TURNED_AN_HOUR:
+            self._turned[number] = now
+            self.notes.note(number, "stranger", why, now=True)
 
     def converse(self, task: str, said: Sequence[tuple[str, str]]) -> None:
         """A comment below the task's issue for each thing that was said elsewhere."""

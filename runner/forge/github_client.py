@@ -52,13 +52,13 @@ class Client:
         """The JSON at `path`, or None where there is nothing. Raises `Rejected`, or `UserError` when nobody answers."""
         return self._get(path, query)[0]
 
-    def pages(self, path: str, **query: Any) -> list[Any]:
-        """All items of a list, a hundred at a time."""
+    def pages(self, path: str, key: str = "", **query: Any) -> list[Any]:
+        """All items of a list, a hundred at a time; with `key` of the list that stands below it."""
         found: list[Any] = []
         page, query = 1, query | {"per_page": 100}
         while True:
             items, more = self._get(path, query | ({"page": page} if page > 1 else {}))
-            found += items or []
+            found += (items[key] if key and items else items) or []
             if not more:
                 return found
             page += 1
@@ -122,7 +122,7 @@ class Client:
                 if "etag" in headers:
                     self._tags[key] = (headers["etag"], data, headers.get("link", ""))
                 return data, 'rel="next"' in headers.get("link", "")
-            if status == 404:
+            if status in (404, 410):  # it is not there, or not any more
                 return None, False
             pause = _limited(status, headers, text)
             if pause is not None:

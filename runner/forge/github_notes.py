@@ -12,7 +12,7 @@ from typing import Any
 from runner.errors import ToolError, UserError
 from runner.forge.github_client import Client, Rejected, Unclear
 from runner.forge.github_talk import MARKER
-from runner.forge.github_writes import LOOKS, RIGHTS, is_ours, repeat
+from runner.forge.github_writes import GONE, LOOKS, RIGHTS, is_ours, repeat
 
 ASIDE, MOST_ASIDES = "aside ", 5
 BETWEEN_NOTES = 30.0  # seconds between two changes of the same note
@@ -99,6 +99,8 @@ class Notes:
                 self.client.write("POST", f"{self.path}/issues/{number}/comments", {"body": body})
                 return
             except Rejected as refused:
+                if refused.status in GONE:
+                    return
                 raise UserError(f"GitHub takes no comment on #{number}: {refused.said}", RIGHTS) from refused
             except Unclear:
                 if self._seen_late(number, f"{MARKER}{key} -->", look):

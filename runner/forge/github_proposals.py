@@ -144,8 +144,8 @@ class Proposals:
     def _checks(self, head: str, where: str) -> Refused | None:
         """Green is: something looked at this head, and nothing of it is red or still running."""
         commit = f"{self.client.place.path}/commits/{head}"
-        statuses = self.client.get(f"{commit}/status", per_page=100)["statuses"]
-        runs = (self.client.get(f"{commit}/check-runs", per_page=100) or {"check_runs": []})["check_runs"]
+        statuses = self.client.pages(f"{commit}/status", "statuses")
+        runs = self.client.pages(f"{commit}/check-runs", "check_runs")
         red = [each["context"] for each in statuses if each["state"] in ("failure", "error")]
         red += [run["name"] for run in runs if run["status"] == "completed" and run["conclusion"] not in GOOD]
         waits = [each["context"] for each in statuses if each["state"] == "pending"]

@@ -33,7 +33,7 @@ class Talk:
     def __init__(self, client: Client, proposals: Proposals, ours: Callable[[], frozenset[int]], label: str) -> None:
         self.client, self.proposals, self.ours, self.label = client, proposals, ours, label
         self.path = client.place.path
-        self._levels: dict[str, tuple[str, float]] = {}
+        self._levels: dict[int, tuple[str, float]] = {}
         self.doubled: set[str] = set()
         """Tasks on whose issue the last look saw a second note: two hosts had the same thought."""
 
@@ -67,17 +67,15 @@ class Talk:
         if user is None:
             return Person("ghost", 0)
         bot = user["type"] != "User"
-        return Person(user["login"], user["id"], "none" if bot else self._level(user["login"]), bot)  # type: ignore[arg-type]
+        return Person(user["login"], user["id"], "none" if bot else self._level(user["login"], user["id"]), bot)  # type: ignore[arg-type]
 
-    def _level(self, login: str) -> str:
-        known = self._levels.get(login)
+    def _level(self, login: str, id: int) -> str:
+        """What the account with this id may do; GitHub is asked by a name, which may be somebody else's by now."""
+        known = self._levels.get(id)
         if known is None or self.client.clock() - known[1] > TRUST:
             found = self.client.get(f"{self.path}/collaborators/{login}/permission")
-            level = found["permission"] if found else "none"
-            known = self._levels[login] = (
-                level if level in ("read", "write", "admin") else "none",
-                self.client.clock(),
-            )
+            level = found["permission"] if found and (found["user"] or {}).get("id") == id else "none"
+            known = self._levels[id] = (level if level in ("read", "write", "admin") else "none", self.client.clock())
         return known[0]
 
     # --- issues ----------------------------------------------------------------------------------------------------
@@ -87,16 +85,21 @@ class Talk:
         labelled = self.client.pages(f"{self.path}/issues", labels=self.label, state="all", direction="asc")
         found = {issue["number"]: issue for issue in labelled if "pull_request" not in issue}
         for number in [*found, *(number for number in tasks if number not in found)]:
-            data = found.get(number) or self.client.get(f"{self.path}/issues/{number}")
+            data = found.get(number) or self._one(number)
             known = tasks.get(number)
             if data is not None:
                 yield self._issue(data, number in found, known is None or known.withdrawn)
+
+    def _one(self, number: int) -> Any | None:
+        """An issue; None for one that is gone, also to another repository, where GitHub sends who asks for it."""
+        data = self.client.get(f"{self.path}/issues/{number}")
+        return data if data is not None and data["number"] == number else None
 
     def _named(self, watched: Sequence[Watched], only: frozenset[str]) -> Iterator[Issue]:
         """The issues of some tasks, one by one."""
         tasks = {each.task: each for each in watched}
         for task in sorted(filter(_is_issue, only)):
-            data, known = self.client.get(f"{self.path}/issues/{task.removeprefix('issue-')}"), tasks.get(task)
+            data, known = self._one(int(task.removeprefix("issue-"))), tasks.get(task)
             if data is not None and "pull_request" not in data:
                 labelled = self.label in {each["name"] for each in data["labels"]}
                 yield self._issue(data, labelled, known is None or known.withdrawn)

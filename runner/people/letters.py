@@ -70,7 +70,11 @@ def _request(request: Request) -> str:
 def note(state: TaskState, status: str, remedy: str, unheard: Sequence[tuple[Remark, str]]) -> str:
     """The note on an issue: where the task stands, what is next, who was not heard and why."""
     done = state.current is None
-    lines = [f"**{state.status if done else status}**", "", *(_stage_line(state, stage) for stage in state.stages)]
+    lines = [
+        f"**{state.status if done else plain(status)}**",
+        "",
+        *(_stage_line(state, stage) for stage in state.stages),
+    ]
     if remedy and not done:
         lines += ["", f"→ {plain(remedy)}"]
     lines += _unheard(unheard)
@@ -97,11 +101,20 @@ def _stage_line(state: TaskState, stage: Stage) -> str:
     return f"- {GLYPHS.get(entry.state, '·')} {stage}: {entry.state}{percent}, {who}"
 
 
+MOST_HEARD, MOST_STRANGERS = 5, 3
+"""Rows about what people who are heard said in vain, the newest of them; and about people who are not, the first of
+them and one a person. So nobody who is not heard can have a note written anew again and again."""
+
+
 def _unheard(unheard: Sequence[tuple[Remark, str]]) -> list[str]:
-    if not unheard:
-        return []
-    rows = [f"- {plain(remark.who.name)}, {remark.place}: {plain(why)}" for remark, why in unheard[-5:]]
-    return ["", "Not acted on:", *rows]
+    strangers: dict[int, tuple[Remark, str]] = {}
+    for remark, why in unheard:
+        if not remark.who.trusted:
+            strangers.setdefault(remark.who.id, (remark, why))
+    heard = [each for each in unheard if each[0].who.trusted][-MOST_HEARD:]
+    shown = [*list(strangers.values())[:MOST_STRANGERS], *heard]
+    rows = [f"- {plain(remark.who.name)}, {remark.place}: {plain(why)}" for remark, why in shown]
+    return ["", "Not acted on:", *rows] if rows else []
 
 
 def unseen(lost: Sequence[str]) -> str:

@@ -8,17 +8,23 @@ from urllib.parse import urlencode
 
 from fake_github.loopback import Reply
 
+LISTED = ("check_runs", "statuses", "workflow_runs", "jobs")
+"""Lists that GitHub shows a page of below an object."""
+
 
 def paged(
     address: str, query: dict[str, str], headers: dict[str, str], status: int, answer: Any, extra: dict[str, str]
 ) -> Reply:
     """What was asked for at `address`, or that it has not changed. `extra` are headers that it gets."""
-    if isinstance(answer, list) and status == 200:
+    listed = next((key for key in LISTED if key in answer), "") if isinstance(answer, dict) else ""
+    whole = answer[listed] if listed else answer
+    if isinstance(whole, list) and status == 200:
         size, page = int(query.get("per_page", "30")), int(query.get("page", "1"))
-        if len(answer) > page * size:
+        if len(whole) > page * size:
             following = urlencode(query | {"page": str(page + 1)})
             extra = extra | {"Link": f'<{address}?{following}>; rel="next"'}
-        answer = answer[(page - 1) * size : page * size]
+        part = whole[(page - 1) * size : page * size]
+        answer = answer | {listed: part} if listed else part
     tag = f'W/"{hashlib.sha256(json.dumps(answer, sort_keys=True).encode()).hexdigest()}"'
     if status == 200 and headers.get("if-none-match") == tag:
         return Reply(304, extra | {"ETag": tag}, b"")

