@@ -4,8 +4,10 @@ import os
 import resource
 import secrets
 import socket
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -16,6 +18,7 @@ import click
 from runner.errors import UserError
 from runner.host import Site, site_at
 from runner.observe import fetch_refs, read_settings
+from runner.progress import Refs
 from webhook.options import Options, check, dispatch_of, words
 
 if TYPE_CHECKING:
@@ -79,7 +82,8 @@ def _run(options: Options, listener: socket.socket) -> None:
     from webhook.patience import Patient
 
     _open_many()
-    app = create_app(options)
+    with _readable(options.index):
+        app = create_app(options)
     config = uvicorn.Config(
         app, http=Patient, log_config=None, access_log=False, timeout_graceful_shutdown=5,
         h11_max_incomplete_event_size=1 << 16, server_header=False, limit_concurrency=1000, timeout_keep_alive=20,
@@ -105,27 +109,49 @@ def _open_many() -> None:
 
 
 def rebuild(folder: Path) -> str:
-    """Make the index anew; what is as it was is left alone."""
+    """Make the index anew; what is as it was is left alone, and a file that cannot be read goes."""
     site = site_at(folder)
-    refs = fetch_refs(site)
-    index = _index(site)
+    refs, path = fetch_refs(site), Options(site).index
     try:
+        number = _rebuilt(site, refs)
+    except sqlite3.DatabaseError as error:
+        if not _is_damaged(error):
+            raise
+        for file in path.parent.glob(f"{path.name}*"):  # with its -wal and -shm
+            file.unlink()
+        number = _rebuilt(site, refs)
+    return f"{number} tasks in {path}"
+
+
+def _rebuilt(site: Site, refs: Refs) -> int:
+    with closing(_index(site)) as index:
         index.rebuild(refs)
-        (number,) = index.conn.execute("SELECT count(*) FROM tasks").fetchone()
-    finally:
-        index.close()
-    return f"{number} tasks in {index.path}"
+        return int(index.conn.execute("SELECT count(*) FROM tasks").fetchone()[0])
 
 
-def verify(folder: Path) -> Iterator[str]:
-    """Every row in which the index and Git differ."""
+def verify(folder: Path) -> list[str]:
+    """Every row in which the index and Git differ. Raises `UserError` for a file that cannot be read."""
     site = site_at(folder)
     refs = fetch_refs(site)
-    index = _index(site)
+    with _readable(Options(site).index), closing(_index(site)) as index:
+        return index.verify(refs)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raises `UserError` where the index's file is damaged, by a disk or a copy that was cut short."""
     try:
-        yield from index.verify(refs)
-    finally:
-        index.close()
+        yield
+    except sqlite3.DatabaseError as error:
+        if not _is_damaged(error):
+            raise
+        remedy = "pullwright index rebuild makes it anew from Git: nothing is lost"
+        raise UserError(f"the index {path} is damaged: {error}", remedy) from error
+
+
+def _is_damaged(error: sqlite3.DatabaseError) -> bool:
+    """By the primary result code (https://sqlite.org/rescode.html)."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _index(site: Site) -> "Index":

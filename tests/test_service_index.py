@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from repositories import typed
 from service.histories import REPOSITORY, START, World
 from service.moves import MOVES, play
 
@@ -180,3 +181,16 @@ def test_an_index_that_nothing_has_changed_for_knows_as_much_when_it_is_opened_a
             world.add("cow", depends_on=("ape",))
         assert index.verify(world.refs()) == [], move
         index.close()
+
+
+@pytest.mark.parametrize(
+    "junk", [b"not a database at all, but long enough to look like one" * 99, b"SQLite format 3\0" * 999]
+)
+def test_an_index_that_is_damaged_is_said_to_be_and_made_anew(repository: Path, junk: bytes) -> None:
+    assert typed(repository, "index", "rebuild").status == 0
+    path = repository / ".git" / "pullwright" / "index.sqlite"
+    path.write_bytes(junk)
+    found = typed(repository, "index", "verify")
+    assert (found.status, "is damaged" in found.err, "pullwright index rebuild" in found.err) == (1, True, True)
+    assert typed(repository, "index", "rebuild").status == 0
+    assert typed(repository, "index", "verify").status == 0
