@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from browser import faults, visiting
 from playwright.sync_api import Browser, expect
@@ -91,6 +92,21 @@ def test_signing_out_ends_the_session_itself_and_not_just_the_cookie(service: Se
         assert (answer.status_code, answer.headers["location"]) == (303, "/login")
         assert answer.headers["set-cookie"].count("Max-Age=0") == 2
         assert service.stranger.post("/tasks/nothing/pause", headers=given).status_code == 401
+
+
+def test_who_signs_out_hears_no_more(tmp_path: Path, person: Path) -> None:
+    clone = project(tmp_path / "clone", agents=settings())
+    add_task(clone)
+    with serving(clone, host="0.0.0.0") as service:
+        service.client.post("/api/discussions", json={"task": "greet"})
+        for path in ("/api/events", "/api/discussions/greet/events"):
+            given = {"cookie": service.cookie(WRITE), "origin": service.url}
+            with service.stranger.stream("GET", path, headers=given, timeout=60) as answer:
+                lines = answer.iter_lines()
+                next(lines)
+                assert httpx.post(f"{service.url}/logout", headers=given).status_code == 303
+                for _ in lines:  # ends, where it went on for ever
+                    pass
 
 
 def test_the_sessions_of_a_token_end_when_it_does_not_count_any_more(service: Service) -> None:

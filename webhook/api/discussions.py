@@ -11,7 +11,7 @@ from litestar.params import Body, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
 from webhook.api import docs
-from webhook.api.room import Room, TheRoom, answer, missing
+from webhook.api.room import Room, TheRoom, answer, missing, over
 from webhook.api.tasks import Cursor, Limit, write_task
 from webhook.queries import Page
 from webhook.shapes import Made, NewTask
@@ -112,7 +112,8 @@ async def say(
         raise HTTPException(status_code=503, detail="it is stored, and the index has not seen it yet: ask again")
     where = {"location": f"/api/discussions/{id}"}
     if EVENTS in request.headers.get("accept", "") and stored.verb == "talk":
-        parts = room.replies.follow(room.reader, id, told.number - 1, lambda: room.ending, until=stored.id)
+        ended = over(room, dict(request.headers))
+        parts = room.replies.follow(room.reader, id, told.number - 1, ended, until=stored.id)
         return Stream(parts, status_code=200, media_type=EVENTS, headers=UNCACHED | where)
     return Response(told.data.encode(), media_type="application/json", status_code=202 if new else 200, headers=where)
 
@@ -133,7 +134,8 @@ async def events(
         raise missing(f"there is no discussion {id}")
     last = request.headers.get("last-event-id", "")
     start = int(last) if last.isascii() and last.isdigit() and len(last) < 12 else after
-    parts = room.replies.follow(room.reader, id, newest if start is None else start, lambda: room.ending)
+    ended = over(room, dict(request.headers))
+    parts = room.replies.follow(room.reader, id, newest if start is None else start, ended)
     return Stream(parts, media_type=EVENTS, headers=UNCACHED)
 
 

@@ -9,7 +9,7 @@ from litestar import Request, Response, get
 from litestar.response import Stream
 
 from webhook.api import docs
-from webhook.api.room import Room, TheRoom
+from webhook.api.room import Room, TheRoom, over
 from webhook.feed import follow
 from webhook.queries import Reader
 
@@ -20,11 +20,11 @@ TAGS = ["live"]
 async def events(room: TheRoom, request: Request[Any, Any, Any]) -> Stream:
     """Server-sent events: `update`, `stage`, `hold`, `removed`, `said`, `step`; `reset` where too much was missed."""
     reader = Reader(room.options.index)
-    last = request.headers.get("last-event-id")
+    last, ended = request.headers.get("last-event-id"), over(room, dict(request.headers))
 
     async def told() -> Any:
         try:
-            async for part in follow(reader, room.steps, last, lambda: room.ending):
+            async for part in follow(reader, room.steps, last, ended):
                 yield part
         finally:
             reader.close()

@@ -1,5 +1,6 @@
 """What the handlers share: the index to read, the thread that keeps it, and where the service stands."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 
 from runner.host import Site
-from webhook import problems
+from webhook import access, problems
 from webhook.keeper import Keeper
 from webhook.options import Options
 from webhook.queries import BadCursor, Page, Reader
@@ -42,6 +43,16 @@ class Room:
     def site(self) -> Site:
         """The repository that this service stands beside."""
         return self.options.site
+
+
+def over(room: Room, headers: Mapping[str, str]) -> Callable[[], bool]:
+    """Tells whether a stream for whoever sent these headers is over: the service stops, or they may read no more."""
+
+    def is_over() -> bool:
+        inside = room.options.loopback or access.scope(room.options, room.sessions.token(headers))
+        return room.ending or not inside
+
+    return is_over
 
 
 TheRoom = NamedDependency[Room]
