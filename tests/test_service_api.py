@@ -49,7 +49,8 @@ def slugs(found: dict[str, Any]) -> list[str]:
 
 
 def test_tasks_are_listed_in_the_order_in_which_they_are_taken(service: Service) -> None:
-    assert slugs(get(service, "/api/tasks"))[:3] == ["urgent", "greet", "later"]
+    ours = ["urgent", "greet", "later"]  # besides those that other tests make
+    assert [slug for slug in slugs(get(service, "/api/tasks")) if slug in ours] == ours
 
 
 def test_a_list_is_read_page_by_page(service: Service) -> None:
