@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 import repositories
-from fake_github.office import Office, host_at
+from fake_github.office import Office, form, host_at
 from test_github_kills import Victim
 
 from runner import wiring
 from runner.attend import attend
+from runner.forge import Person, Remark
+from runner.forge.github import GitHub
 from runner.host import Host, site_at
 from runner.observe import observe
 
@@ -16,6 +18,8 @@ import sys
 from pathlib import Path
 from fake_github.office import Time, host_at
 from runner.attend import attend
+from runner.forge import Person, Remark
+from runner.forge.github import GitHub
 attend(host_at(Path(sys.argv[1]), Time()))
 """
 
@@ -82,6 +86,30 @@ def test_one_note_stays_when_the_host_that_was_first_dies_meanwhile(office: Offi
     when_it_writes(office, dies)
     attend(other)
     assert (victim.killed, writes(office), len(office.notes(number))) == (True, 2, 1)
+
+
+def test_two_hosts_that_answer_a_review_at_once_leave_one_answer(office: Office) -> None:
+    number, told = office.issue(body=form(Stages="design")).number, []
+    office.label(number)
+    office.run()
+    pull = office.pull().number
+    line = {"path": "tasks/issue-1/design.md", "line": 3, "hunk": "+## Goal", "body": "Say why."}
+    review = office.review(pull, "CHANGES_REQUESTED", lines=[line])
+    (thread,) = [comment.id for comment in office.world.comments.values() if comment.review == review]
+    remark = Remark(f"github:review-{review}", "issue-1", "", Person("mona", 1), "", "review", threads=(thread,))
+    first, second = office.host().forge, office.host().forge
+    assert isinstance(first, GitHub) and isinstance(second, GitHub)
+
+    def on_request(_: int, phase: str, method: str, path: str) -> None:
+        if phase == "before" and path.endswith("/replies") and not told:
+            told.append(path)
+            second.screen.reply(pull, remark, "Taken up.")
+
+    office.fake.on_request = on_request
+    first.screen.reply(pull, remark, "Taken up.")
+    replies = [comment for comment in office.world.comments.values() if comment.reply_to == thread]
+    posted = [asked for asked in office.fake.seen if asked.path.endswith("/replies")]
+    assert (len(posted), len(replies)) == (2, 1)
 
 
 ASK = """

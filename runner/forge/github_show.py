@@ -55,19 +55,21 @@ class Show:
         repeat(self.client, "POST", f"{self.path}/{place}/reactions", {"content": "-1"})
 
     def reply(self, number: int, remark: Remark, text: str) -> None:
-        """Answer in each thread of a review, once."""
+        """Answer in each thread of a review, once: of two hosts that do, the first answer stays."""
         marker = f"{MARKER}reply {remark.id} -->"
         for thread in dict.fromkeys(remark.threads):
-            if not self._replied(number, thread, marker):
+            there = partial(self._replies, number, thread, marker)
+            if not there():
                 path = f"{self.path}/pulls/{number}/comments/{thread}/replies"
-                once(self.client, path, {"body": f"{marker}\n{text}"}, partial(self._replied, number, thread, marker))
+                once(self.client, path, {"body": f"{marker}\n{text}"}, there)
+            for later in there()[1:]:
+                repeat(self.client, "DELETE", f"{self.path}/pulls/comments/{later}", None)
 
-    def _replied(self, number: int, thread: int, marker: str) -> bool:
+    def _replies(self, number: int, thread: int, marker: str) -> list[int]:
+        """The ids of our answers in a thread, oldest first."""
         lines = self.client.pages(f"{self.path}/pulls/{number}/comments")
-        return any(
-            line.get("in_reply_to_id") == thread and is_ours(line, self.ours()) and line["body"].startswith(marker)
-            for line in lines
-        )
+        own = (each for each in lines if each.get("in_reply_to_id") == thread and is_ours(each, self.ours()))
+        return sorted(each["id"] for each in own if each["body"].startswith(marker))
 
     def reviewers(self, number: int, wanted: Collection[str], have: Collection[str]) -> str:
         """Ask people to review; returns why not, where GitHub refuses (an author cannot be asked)."""

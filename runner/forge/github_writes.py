@@ -26,7 +26,7 @@ def repeat(client: Client, verb: str, path: str, body: Any) -> None:
             return
 
 
-def once(client: Client, path: str, body: Any, done: Callable[[], bool]) -> None:
+def once(client: Client, path: str, body: Any, done: Callable[[], object]) -> None:
     """A `POST` that is made again only where `done` says that it was not. One that is refused needs nothing."""
     for look in range(LOOKS):
         try:
