@@ -99,6 +99,16 @@ def test_what_cannot_be_shown_of_a_pdf_is_said(data: bytes, drawn: int, why: str
     assert all(size.width <= 1001 and size.height <= 2001 for size in found.pictures)
 
 
+def test_a_disk_that_is_full_says_nothing_of_the_pdf(tmp_path: Path) -> None:
+    class Full(Absent):
+        def run(self, command: Command) -> Result:
+            return Result("disk", None, b"the disk is nearly full; nothing was run", 0.0)
+
+    with pytest.raises(UserError, match="the disk is nearly full"):
+        papers.read(tmp_path, Full(), "a1", pdf("Hello"))
+    assert papers.kept(tmp_path, "a1") is None
+
+
 # --- what came out of it -------------------------------------------------------------------------------------------
 
 ROWS = b"\0" + b"\x01\x02\x03" * 2

@@ -60,11 +60,13 @@ def look(sandbox: Sandbox, data: bytes, most: int = PAGES) -> tuple[Paper, tuple
     if len(data) > MOST_FILE:  # whoever pushes can store any amount
         return Paper(why=f"This PDF has more than {MOST_FILE >> 20} MB, and is not shown."), ()
     mounts = _mounts()
+    if not mounts:
+        raise UserError("the package pypdfium2 is missing", "install Pullwright anew, with what it needs")
     folder = str(Path(sandbox.locate(mounts, f"{INSIDE}/{PACKAGES[0]}")).parent)
     bounds = map(str, (most, WIDE, WORDS, BYTES))
     argv = ("python3", "-I", "-S", "-W", "ignore", "-c", _script(), folder, *bounds)
     result = sandbox.run(Command(argv, mounts, cwd="/", stdin=data, limits=LIMITS))
-    if result.ending == "failed":
+    if result.ending in ("failed", "disk"):  # this host's fault, and not the PDF's
         raise UserError(f"the sandbox could not start: {result.text.strip()[-300:]}", "run `pullwright doctor`")
     return told(result.output, ended=result.ok)
 
