@@ -12,7 +12,7 @@ from runner.sight.pipes import Pipes
 from runner.talk import files as kinds
 from runner.talk.discussions import ABOUT, SAID
 from runner.talk.messages import Discussion, Message, assemble, is_id, newest, unanswered
-from webhook.store import Event
+from webhook.telling import Event
 
 REFS = "discussions/"
 TABLES = ("discussion_files", "discussion_messages", "discussions")

@@ -21,7 +21,7 @@ from runner.sight.owners import by_task
 from runner.sight.pipes import Pipes
 from runner.state import TaskState
 from webhook import store
-from webhook.index import landings, standing
+from webhook.index import comparing, landings, standing
 from webhook.index.refresh import BASE, Refresh
 from webhook.rows import COLUMNS
 
@@ -72,7 +72,7 @@ class Index:
         other = Index(Path(":memory:"), self.site)
         try:
             other.rebuild(self._stored_refs(refs.base_name))
-            return list(store.differences(self.conn, other.conn))
+            return list(comparing.differences(self.conn, other.conn))
         finally:
             other.close()
 

@@ -8,11 +8,11 @@ from runner.agents import Settings
 from runner.progress import Refs
 from runner.sight.owners import owner
 from webhook import store, talk_rows
-from webhook.index import crew, families, landings, line, relatives
+from webhook.index import crew, families, landings, line, relatives, writes
 from webhook.index.families import Ground, Seen, on_disk
 from webhook.index.standing import stand_on
 from webhook.rows import Names, task_rows
-from webhook.store import Event
+from webhook.telling import Event, tell
 
 if TYPE_CHECKING:
     from webhook.index import Index
@@ -61,7 +61,7 @@ class Refresh:
         else:
             self._expire()
         said = talk_rows.write(self.conn, self.index.pipes, self.now, changed)
-        store.tell(self.conn, said, quiet=self.quiet)
+        tell(self.conn, said, quiet=self.quiet)
         store.put_refs(self.conn, self.before, self.now)
         talked = {name.removeprefix(talk_rows.REFS) for name in changed if name.startswith(talk_rows.REFS)}
         return frozenset(slugs | talked)  # what is said of an issue's task belongs into its thread
@@ -103,9 +103,9 @@ class Refresh:
         names, folder, host = self._names(ground), str(self.workspaces), ground.site.id
         rows = [task_rows(names, ground.settings, folder, host, family) for family in made.values()]
         events: list[Event] = []
-        wrote = store.write_tasks(self.conn, names, rows, slugs - made.keys(), events)
-        store.write_problems(self.conn, slugs, seen.problems)
-        store.tell(self.conn, events, quiet=self.quiet)
+        wrote = writes.write_tasks(self.conn, names, rows, slugs - made.keys(), events)
+        writes.write_problems(self.conn, slugs, seen.problems)
+        tell(self.conn, events, quiet=self.quiet)
         return wrote
 
     def _names(self, ground: Ground) -> Names:
@@ -126,7 +126,7 @@ class Refresh:
         gone = crew.away(self.sight, self.refs.ours)
         held, expired = crew.claims(self.conn, self.index.site, self.refs, now)
         rows = crew.rows(self.conn, Names(now.repository), str(self.workspaces), settings, gone, held)
-        store.write_agents(self.conn, rows)
+        writes.write_agents(self.conn, rows)
         if store.get(self.conn, "expired") != _words(expired):
             store.put(self.conn, "expired", _words(expired))
 
