@@ -16,7 +16,7 @@ from runner.decide import Action, Finish, Hold, Nothing
 from runner.errors import ToolError, UserError
 from runner.host import Host, lock
 from runner.lifecycle import Stage
-from runner.notify import MOST_EACH, Attachment, Event, Letter, bounded, letters
+from runner.notify import MOST_EACH, Attachment, Event, Letter, bounded, letters, named
 from runner.notify.letters import Facts
 from runner.notify.outbox import Outbox
 from runner.notify.smtp import deliver
@@ -154,14 +154,14 @@ def _attachments(host: Host, state: TaskState, what: Happened) -> tuple[tuple[At
     entries = [file for file in git.files(host.repo, what.commit, folder) if file.mode.startswith("100")]
     sizes = {file.path: int(git.git(host.repo, "cat-file", "-s", file.blob)) for file in entries}
     data = git.blobs(host.repo, [file.blob for file in entries if sizes[file.path] <= MOST_EACH])
-    files = [Attachment(file.path.removeprefix(f"{folder}/"), data[file.blob]) for file in entries if file.blob in data]
-    clean = [file for file in files if new_secret(host.redactor, file.name, b"", file.data) is None]
-    taken, left = bounded((*_report(host, state, what), *clean))
-    named = {file.name for file in clean}
-    return taken, (
-        *left,
-        *(path.removeprefix(f"{folder}/") for path in sizes if path.removeprefix(f"{folder}/") not in named),
-    )
+    names = {path: named(path.removeprefix(f"{folder}/")) for path in sizes}
+    clean = {
+        file.path: Attachment(names[file.path], data[file.blob])
+        for file in entries
+        if file.blob in data and new_secret(host.redactor, file.path, b"", data[file.blob]) is None
+    }
+    taken, left = bounded((*_report(host, state, what), *clean.values()))
+    return taken, (*left, *(host.redactor.clean(name) for path, name in names.items() if path not in clean))
 
 
 def _report(host: Host, state: TaskState, what: Happened) -> tuple[Attachment, ...]:

@@ -37,8 +37,10 @@ def subjects(box: Mailbox) -> list[str]:
 
 
 def test_each_thing_that_happens_is_written_once(tmp_path: Path, person: Path) -> None:
+    told = r.story()
+    told["build"].insert(0, ("bash", {"command": "(cd ../output; echo 1 > $'a\\nBcc: x'; echo 2 > $'\\377.txt')"}))
     with mail_server(tmp_path) as (box, server):
-        scene = scene_of(tmp_path, server)
+        scene = scene_of(tmp_path, server, told)
         r.add_task(scene.folder)
         scene.run()
         assert subjects(box) == ["Please review the design of: Say goodbye"]
@@ -54,7 +56,7 @@ def test_each_thing_that_happens_is_written_once(tmp_path: Path, person: Path) -
         scene.run()
     assert subjects(box)[1:] == ["Please review the complete of: Say goodbye", "Done: Say goodbye"]
     names = [part.get_filename() for part in box.letters[-1].iter_attachments()]
-    assert names == ["greet.pdf"]
+    assert names == ["greet.pdf", "a_Bcc: x", "_.txt"], "whatever the agent called them"
 
 
 def test_a_question_is_written_and_holds_no_secret(

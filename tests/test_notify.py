@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mail_parts import mail_server
 
-from runner.notify import MOST_EACH, MOST_FILES, Attachment, Delivery, Event, Letter, bounded
+from runner.notify import MOST_EACH, MOST_FILES, Attachment, Delivery, Event, Letter, bounded, named
 from runner.notify.letters import SUBJECTS, Facts, html, plain, subject
 from runner.notify.outbox import Outbox
 from runner.notify.smtp import deliver, message
@@ -128,6 +128,33 @@ def test_what_was_before_is_not_written_about(tmp_path: Path) -> None:
     assert outbox.is_new
     outbox.begin((LETTER.id,))
     assert not outbox.is_new and not outbox.put(LETTER) and outbox.count("greet.") == 1
+
+
+ODD = (
+    "a\nBcc: eve@example.org",
+    "a\rb.txt",
+    "\udcff.txt",
+    "report\u202efdp.exe",
+    'a"; x="b',
+    "..\\..\\x.bat",
+    "x" * 300,
+)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_whatever_an_agent_calls_a_file_its_letter_can_be_sent(name: str) -> None:
+    file = Attachment(named(name), b"x")
+    letter = msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(LETTER, attachments=(file,))), type=Letter)
+    made = message(letter, "bot@example.org")
+    [part] = made.iter_attachments()
+    assert made["Bcc"] is None and part.get_filename() == named(name) and len(named(name)) <= 120
+    assert named("plots/Zahlen für 2026.png") == "plots/Zahlen für 2026.png"
+
+
+@pytest.mark.parametrize("name", ODD[:3])
+def test_the_control_as_it_was_called_it_cannot_be(name: str) -> None:
+    with pytest.raises((ValueError, UnicodeError)):
+        message(msgspec.structs.replace(LETTER, attachments=(Attachment(name, b"x"),)), "bot@example.org").as_bytes()
 
 
 def test_attachments_are_bounded_and_what_is_left_out_is_named() -> None:

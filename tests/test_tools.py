@@ -257,6 +257,7 @@ def test_a_failed_edit_shows_the_nearest_lines_and_changes_nothing(work: Work, s
     assert "does not exist" in refusal(work, "edit", path="no.py", change=change("a", "b"))
     (src / "latin.txt").write_bytes(b"caf\xe9\n")
     assert "not UTF-8" in refusal(work, "edit", path="latin.txt", change=change("a", "b"))
+    assert "lines 1-1 of 1 (not UTF-8: what cannot be read is shown as \ufffd)" in say(work, "view", path="latin.txt")
 
 
 @pytest.mark.parametrize("text", ["a\ud800b", "a\0b"])

@@ -1,5 +1,6 @@
 """Mail to people: what happened to a task, and what agents were asked to send. Each letter leaves once or is kept."""
 
+import re
 from typing import Literal
 
 import msgspec
@@ -56,6 +57,17 @@ class Server(msgspec.Struct, frozen=True):
     user: str = ""
     password: str = ""
     ca: str = ""
+
+
+# What steers a terminal, ends a header, cannot be written in UTF-8, or makes a name read otherwise than it runs.
+_ODD = re.compile('[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff"\\\\]')
+LONGEST_NAME = 120
+
+
+def named(path: str) -> str:
+    """The name under which a file goes with a letter, whatever an agent called it. Pure."""
+    name = _ODD.sub("_", path)
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 41]}…{name[-40:]}"
 
 
 def bounded(files: tuple[Attachment, ...]) -> tuple[tuple[Attachment, ...], tuple[str, ...]]:

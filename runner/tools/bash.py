@@ -21,7 +21,7 @@ LONGEST = 100_000
 WRAPPER = """\
 cd -- "$3"
 pullwright_state=$1/.pullwright-cwd pullwright_cwd= pullwright_line=$4
-trap 'pwd -P > "$pullwright_state"' EXIT
+trap '[ -f "$pullwright_state" ] || rm -rf -- "$pullwright_state"; pwd -P > "$pullwright_state"' EXIT
 [ -f "$pullwright_state" ] && read -r -n 4096 pullwright_cwd < "$pullwright_state"
 cd -P -- "${pullwright_cwd:-$3}" >/dev/null 2>&1
 case $PWD in "$1"|"$1"/*|"$2"|"$2"/*) ;; *) cd -- "$3" ;; esac

@@ -66,7 +66,8 @@ def view(path: str, name: str, start: int, cap: int) -> str:
     """A page of numbered lines that fits into `cap` characters, or what a folder holds."""
     if Path(path).is_dir():
         return listing(path, name, cap)
-    lines = read(path, name, SHOWN).decode("utf-8", "replace").splitlines()
+    data = read(path, name, SHOWN)
+    lines = data.decode("utf-8", "replace").splitlines()
     if not lines:
         return f"{name} is empty."
     if start > len(lines):
@@ -81,7 +82,17 @@ def view(path: str, name: str, start: int, cap: int) -> str:
         shown.append(text)
     last = start + len(shown) - 1
     more = f"\n({len(lines) - last} more lines: view with start={last + 1})" if last < len(lines) else ""
-    return f"{name}: lines {start}-{last} of {len(lines)}\n" + "\n".join(shown) + more
+    odd = "" if is_utf8(data) else " (not UTF-8: what cannot be read is shown as \ufffd)"
+    return f"{name}: lines {start}-{last} of {len(lines)}{odd}\n" + "\n".join(shown) + more
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether a text is in the encoding that all tools here write."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def listing(path: str, name: str, cap: int) -> str:

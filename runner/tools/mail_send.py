@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from runner.errors import ToolError
-from runner.notify import MOST_EACH, MOST_FILES, Attachment, bounded
+from runner.notify import MOST_EACH, MOST_FILES, Attachment, bounded, named
 from runner.tools.files import absolute, ask_inside
 from runner.tools.text import plain
 from runner.tools.work import Body, Observation, Work
@@ -46,4 +46,4 @@ def _file(work: Work, word: str) -> Attachment:
     if not place.startswith(OUTPUT):
         raise ToolError(f"{word} is not in output/: copy it to {OUTPUT} first.")
     data = base64.b64decode(ask_inside(work, "take", place, most=MOST_EACH))
-    return Attachment(posixpath.basename(place), data)
+    return Attachment(named(posixpath.basename(place)), data)

@@ -6,11 +6,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from tool_parts import make_work
 
 from attacks.planting import Site
 from runner import git, workspace
 from runner.errors import ToolError
 from runner.sandbox.scratch import scratch
+from runner.tools import toolbox
 from runner.tools.replacing import apply, parse
 
 DEEP = "/".join(["a"] * 400)
@@ -68,3 +70,15 @@ def test_a_bare_repository_that_was_there_is_no_reason_to_refuse_the_rest(tmp_pa
     assert "new new" in site.collected()
     subprocess.run(["cp", "-r", site.space.src / "b", site.space.root / "output/c"], check=True)
     assert site.collected().startswith("refused: c is laid out like a Git repository")
+
+
+def test_a_place_that_nobody_reads_from_holds_no_command_up(tmp_path: Path) -> None:
+    """The file in which the working directory is kept becomes a fifo, or a folder."""
+    bash = toolbox(("bash",), make_work(tmp_path / "w"))["bash"]
+    for line in (
+        "cd /tmp; rm -f .pullwright-cwd; mkfifo .pullwright-cwd",
+        "rm -f /tmp/.pullwright-cwd; mkdir /tmp/.pullwright-cwd",
+    ):
+        assert "exit 0" in str(bash.run({"command": line, "timeout": 60}))
+    assert "on" in str(bash.run({"command": "cd /workspace/output && echo on", "timeout": 60}))
+    assert "/workspace/output" in str(bash.run({"command": "pwd", "timeout": 60}))
