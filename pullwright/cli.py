@@ -150,12 +150,13 @@ def run(task_id: str | None, only_stage: str | None, once: bool, forever: bool, 
 
 
 @cli.command()
+@click.option("--task", "task_id", metavar="ID", help="Only this task.")
 @json_option
-def plan(as_json: bool) -> None:
+def plan(task_id: str | None, as_json: bool) -> None:
     """What the next turn would do, and why, without doing it."""
     from pullwright.running import plan_here
 
-    plan_here(Path.cwd(), as_json)
+    plan_here(Path.cwd(), as_json, task_id)
 
 
 @cli.command()

@@ -110,12 +110,15 @@ def width() -> int:
     return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else standing.WIDTH
 
 
-def plan_here(folder: Path, as_json: bool) -> None:
-    """Print what the next turn would do. As JSON it is for a workflow, which hears first what people said."""
+def plan_here(folder: Path, as_json: bool, task: str | None = None) -> None:
+    """Print what the next turn would do, for one `task` or all. As JSON it is for a workflow, which hears first what
+    people said. Raises `UserError` where there is no such task."""
     site = site_at(folder)
     view = observe(site)
     if as_json and view.settings.forge != "local":
         view = attend(wiring.host(site, view.settings, say=lambda line: None), view)
+    if task:  # who is busy is known all the same
+        view = view._replace(states=(view.state(task),), claimed=view.crew().busy)
     steps = worker.plan(view)
     if as_json:
         plan = _plan(steps, site, view)

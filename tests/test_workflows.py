@@ -76,6 +76,16 @@ def test_it_starts_on_what_people_do() -> None:
     assert on["schedule"] and "workflow_dispatch" in on
 
 
+def test_a_run_by_hand_can_be_for_one_task(repository: Path) -> None:
+    (look,) = [step for step in workflow()["jobs"]["decide"]["steps"] if step.get("id") == "plan"]
+    assert look["env"]["TASK"] == "${{ inputs.task }}" and '--task "$TASK"' in look["run"]
+    repositories.add_task(repository, "wave")
+    planned = json.loads(repositories.typed(repository, "plan", "--json", "--task", "wave").out)
+    assert [step["task"] for step in planned["tasks"]] == ["wave"]
+    assert [job["task"] for job in planned["matrix"]["include"]] == ["wave"]
+    assert repositories.typed(repository, "plan", "--task", "nobody").status == 1
+
+
 def test_rights_are_given_to_jobs_and_none_may_change_workflows() -> None:
     made = workflow()
     assert made["permissions"] == {}
