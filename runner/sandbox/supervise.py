@@ -62,7 +62,7 @@ class _Watch:
         return "memory" if crowded or memory(pids, self._limits.memory) > self._limits.memory else None
 
     def _folders(self) -> Ending | None:
-        return "disk" if self._disk.scarce() or self._disk.exceeded() else None
+        return "disk" if self._disk.scarce() or self._disk.exceeded(tree(self._pid)) else None
 
     @property
     def pause(self) -> float:

@@ -1,6 +1,7 @@
 """What a running command uses: processes, memory, disk. Reads /proc and the file system; changes nothing."""
 
 import os
+import stat
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
@@ -60,6 +61,20 @@ def _proportional(pid: int) -> int:
         return _resident(pid)
 
 
+def unlinked(pids: Iterable[int]) -> int:
+    """Bytes on disk of the files that processes hold open and that have no name any more."""
+    found = {}
+    for pid in pids:
+        try:
+            for fd in os.listdir(f"/proc/{pid}/fd"):  # noqa: PTH208
+                about = os.stat(f"/proc/{pid}/fd/{fd}")  # noqa: PTH116
+                if stat.S_ISREG(about.st_mode) and about.st_nlink == 0:
+                    found[about.st_dev, about.st_ino] = about.st_blocks * 512
+        except OSError:
+            continue  # it ended while we looked
+    return sum(found.values())
+
+
 class Disk:
     """Watches the folders that a command may write.
 
@@ -85,15 +100,15 @@ class Disk:
                 return True
         return False
 
-    def exceeded(self, *, final: bool = False) -> bool:
-        """Whether the folders hold more bytes or files than the limits.
+    def exceeded(self, pids: Iterable[int] = (), *, final: bool = False) -> bool:
+        """Whether the folders hold more bytes or files than the limits, with what the processes hold that has no name.
 
         Looks at most once in a while, and once more when `final`.
         """
         now = time.monotonic()
         if now < self._next and not (final and (self._growth() > 1 << 20 or self._files() - self._files_before > 1000)):
             return False
-        exceeded = self._measure() > self._limit or self._count() > self._most_files
+        exceeded = self._measure() + self._hidden(pids) > self._limit or self._count() > self._most_files
         self._next = time.monotonic() + max(_PERIOD, 20 * (time.monotonic() - now))
         return exceeded
 
@@ -110,6 +125,10 @@ class Disk:
         """`du` in bytes. Where a folder could not be read, what the file system grew by counts if that is more."""
         total, whole = self._du("-B1")
         return total if whole else max(total, self._growth())
+
+    def _hidden(self, pids: Iterable[int]) -> int:
+        """Bytes of files that are deleted and still open; looked for only where the disk has filled that much."""
+        return unlinked(pids) if self._growth() > self._limit else 0
 
     def _count(self) -> int:
         """How many files and folders there are."""

@@ -176,6 +176,14 @@ RESOURCES = (
         with_limits(disk=64 * MB),
         limits=Limits(disk=4 * MB),
     ),
+    Attack(
+        56,
+        "file-without-a-name",
+        "exec 9> f; rm f; for i in 1 2 3 4 5 6 7 8; do head -c 2000000 /dev/urandom >&9; done; sync -f .; sleep 60",
+        lambda _, result: result.ending != "disk",
+        with_limits(disk=64 * MB, seconds=3.0),
+        limits=Limits(disk=4 * MB, seconds=60.0),
+    ),
     Attack(57, "sparse-file", "truncate -s 100G f && echo sparse", said("sparse"), with_limits(file_size=1 << 40)),
     Attack(
         58,
