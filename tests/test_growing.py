@@ -31,12 +31,12 @@ def grown(redactor: Redactor, text: str, steps: Iterable[int]) -> None:
         assert growing.clean(text[:end]) == redactor.clean(text[:end]), end
 
 
-@settings(max_examples=15, deadline=None)
-@given(TEXTS, st.integers(3, 90), st.sampled_from([(), (VALUE,), (VALUE, WIDE)]))
-@example("so it is. " * 200 + "authorization: bearer " + "x1" * 500 + " so it is. " * 200, 7, ())
+@settings(max_examples=12, deadline=None)
+@given(TEXTS, st.integers(15, 90), st.sampled_from([(), (VALUE,), (VALUE, WIDE)]))
+@example("so it is. " * 200 + "authorization: bearer " + "x1" * 500 + " so it is. " * 200, 61, ())
 @example("so it is. " * 200 + KEY * 12 + " so it is. " * 200, 400, (VALUE,))
-@example("so it is. " * 200 + LONG.encode().hex(" ") + " so it is. " * 200, 9, (LONG,))
-@example("xyz so " * 300 + WIDE * 20 + " so so" * 300, 9, (WIDE * 20,))
+@example("so it is. " * 200 + LONG.encode().hex(" ") + " so it is. " * 200, 47, (LONG,))
+@example("xyz so " * 300 + WIDE * 20 + " so so" * 300, 47, (WIDE * 20,))
 def test_what_is_seen_of_a_growing_text_is_what_is_seen_of_the_whole(
     text: str, step: int, values: tuple[str, ...]
 ) -> None:
