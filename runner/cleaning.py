@@ -17,6 +17,7 @@ from runner.host import Site
 from runner.lifecycle import parse_stage_branch, work_branch
 from runner.observe import View
 from runner.state import TaskState
+from runner.web.fetching import forget
 
 
 class Leftover(NamedTuple):
@@ -85,5 +86,6 @@ def remove(site: Site, found: Iterable[Leftover]) -> Iterator[str]:
 def free(site: Site) -> int:
     """Throw away unfinished checkouts and what the mirror no longer needs; returns the bytes that are free now."""
     checks.sweep(site.state / "gates")
+    forget(site.state / "web", site.clock())
     git.git(site.repo, "gc", "--quiet", "--prune=30.days.ago")  # snapshots of steps are in no ref while work goes on
     return shutil.disk_usage(site.state).free

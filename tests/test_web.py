@@ -16,7 +16,7 @@ from web_parts import PAGE, Site, drip, endless, redirect, search_service, site
 from runner.errors import ToolError
 from runner.sandbox.bubblewrap import Bubblewrap
 from runner.web import readable
-from runner.web.fetching import Fetcher
+from runner.web.fetching import Fetcher, forget
 from runner.web.pace import MOST_REQUESTS, Pace
 from runner.web.readable_inside import markdown
 from runner.web.request import Bounds, checked, get
@@ -144,6 +144,17 @@ def test_a_page_is_kept_for_a_day_and_says_its_age(tmp_path: Path) -> None:
         assert here.asked == ["/robots.txt", "/"]
         now[0] += 24 * 3600
         assert not one.fetch(here.url("/")).cached and here.asked.count("/") == 2
+
+
+def test_what_was_kept_is_forgotten_when_it_counts_no_more(tmp_path: Path) -> None:
+    with site({"/": HTML}) as here:
+        fetcher(tmp_path, here).fetch(here.url("/"))
+    kept = tmp_path / "web"
+    forget(kept, time.time())
+    assert len(list(kept.iterdir())) == 2
+    forget(kept, time.time() + 3 * 24 * 3600)
+    assert not list(kept.iterdir())
+    forget(tmp_path / "none", 0.0)
 
 
 def test_what_a_site_asks_of_robots_is_done(tmp_path: Path) -> None:

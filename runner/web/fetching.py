@@ -1,5 +1,6 @@
 """Pages for agents: robots asked, requests paced, answers kept on disk for a day."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from hashlib import sha256
@@ -20,6 +21,14 @@ CHARACTERS = 400_000
 
 _TEXTS = ("text/plain", "text/markdown", "text/csv", "text/xml", "application/json", "application/xml", "text/x-rst")
 _PAGES = ("text/html", "application/xhtml+xml")
+
+
+def forget(kept: Path, now: float) -> None:
+    """Remove what was kept of pages and paces for longer than it counts; `now` is Unix time."""
+    for path in kept.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file() and now - path.stat().st_mtime > 2 * KEPT:
+                path.unlink()
 
 
 class Fetcher:
