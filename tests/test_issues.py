@@ -186,6 +186,8 @@ def test_after_that_only_another_label_accepts() -> None:
         (" /pullwright pause", None),
         ("```\n/pullwright pause\n```", None),
         ("> /pullwright pause", None),
+        ("<details>\n<summary>What he said</summary>\n\n/pullwright pause\n\n</details>", None),
+        ("<details>\n\n/pullwright cancel\n</details>\n/pullwright pause", Said("pause", {})),
         ("~~~\n/pullwright pause", None),
         ("/pullwrights pause", None),
         ("Looks good.", None),

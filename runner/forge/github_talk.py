@@ -10,7 +10,7 @@ from runner.forge import Heard, Issue, Labelled, Person, Remark, Watched
 from runner.forge.github_client import Client
 from runner.forge.github_proposals import Proposals
 from runner.forge.github_writes import is_ours
-from runner.forge.hidden import seen
+from runner.forge.hidden import own_words, seen
 from runner.lifecycle import parse_stage_branch
 
 LABELS = "pullwright:"
@@ -150,7 +150,7 @@ class Talk:
             self._count(each.task, comments)
         for comment in comments:
             if not self._is_mine(comment) and comment["created_at"] >= each.accepted:
-                text, lost = seen(comment["body"] or "")
+                text, lost = own_words(comment["body"] or "")
                 yield Remark(
                     id=f"github:{comment['id']}", task=each.task, at=comment["created_at"],
                     who=self.person(comment["user"]), text=text, kind="comment", about=each.ref,

@@ -30,6 +30,21 @@ def told(text: str, lost: tuple[str, ...]) -> str:
     return f"{text}\n\n(left out, for nobody sees it on the page: {', '.join(lost)})" if lost else text
 
 
+_MAIL = re.compile(
+    r"^(?:On .{6,200}\bwrote:[ \t]*\n\s*>|-{2,} ?Original Message ?-{2,}[ \t]*$|_{10,}[ \t]*\n+From: ).*\Z",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def own_words(text: str) -> Seen:
+    """What a comment's author wrote and people see. Below an answer by mail stands what it answers, which somebody else
+    wrote, and GitHub folds it away."""
+    text = text.replace("\r\n", "\n")
+    rest = _MAIL.sub("", text)
+    found = seen(rest)
+    return found._replace(lost=(*found.lost, "the mail that it answers")) if rest != text else found
+
+
 def visible(text: str) -> str:
     """What a person sees of a text."""
     return seen(text).text

@@ -25,16 +25,17 @@ class Unknown(NamedTuple):
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _QUOTE = re.compile(r"^ {0,3}>.*$", re.MULTILINE)
+_FOLDED = re.compile(r"<details>.*?(?:</details>|\Z)", re.DOTALL | re.IGNORECASE)
 _COMMAND = re.compile(r"^/pullwright\b[ \t]*([^\s]*)[ \t]*(.*)$", re.MULTILINE)
 
 
 def parse(text: str) -> Said | Unknown | None:
     """The command in a comment; None for a comment that is none.
 
-    Only a line of its own counts, outside of code and quotations.
+    Only a line of its own counts, outside of code, quotations and what is folded away: those are other people's words.
     """
     text = text.replace("\r\n", "\n")
-    plain = _QUOTE.sub("", _FENCE.sub("", text))
+    plain = _QUOTE.sub("", _FOLDED.sub("", _FENCE.sub("", text)))
     match = _COMMAND.search(plain)
     if match is None:
         return None
