@@ -103,7 +103,8 @@ def test_ten_turns_under_the_schema_are_ten_actions(speaker: Model):
 @both
 def test_the_schema_of_all_tools_together_is_a_grammar(speaker: Model):
     schema = schema_of(tuple(describe(tool) for tool in TOOLS.values()))
-    assert speaker.reply(Request((Message("user", "Hello"),), schema=schema, max_tokens=8)).text.lstrip().startswith("{")
+    reply = speaker.reply(Request((Message("user", "Hello"),), schema=schema, max_tokens=8))
+    assert reply.text.lstrip().startswith("{")
 
 
 @soak
