@@ -107,4 +107,6 @@ def readme(task: str, title: str, folder: str) -> str:
 - `src/`: the repository; change files here. `src/{folder}/` holds the documents of this task.
 - `output/`: results that are not code. `research/`: notes and sources. Both become part of the proposal.
 - `venv/`: a Python environment, first in PATH. `global/`: tools and references, read-only.
+
+People: an agent writes here, and Git, Python or an editor would do what it left. Look at the branch instead.
 """
