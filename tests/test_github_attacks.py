@@ -10,6 +10,7 @@ from fake_github.values import User
 from repositories import git
 
 from runner.attend import attend
+from runner.errors import UserError
 from runner.forge import Proposal, Refused
 from runner.lifecycle import Stage, StageRef
 
@@ -121,6 +122,16 @@ def test_what_an_agent_asks_is_words_and_no_mark_up(fake: FakeGitHub, bot: str, 
     (note,) = office.notes(1)
     assert r"needs input: Which? \!\[x\](http://x.invalid/y.png) \*\*b\*\* \<\!-- @ mona fixes – # 1" in note
     assert office.world.mentioned == []
+
+
+def test_an_issue_that_takes_no_comment_hides_no_other(office: Office) -> None:
+    locked, other = office.issue().number, office.issue().number
+    office.world.locked.add(locked)
+    for number in (locked, other):
+        office.label(number)
+    with pytest.raises(UserError, match=f"no comment on #{locked}"):
+        attend(office.host())
+    assert (len(office.notes(locked)), len(office.notes(other))) == (0, 1)
 
 
 @pytest.mark.parametrize("gone", ["gone", "moved"])

@@ -4,13 +4,14 @@ Whoever first sees a remark appends it as a command to the task's ref, under the
 Git like everything else, and nothing below knows which forge it came from.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from runner import commands
-from runner.attend.heard import take
+from runner.attend.heard import Taken, take
 from runner.attend.shown import is_news, shown
-from runner.forge import Shown, Watched
+from runner.errors import UserError
+from runner.forge import Heard, Shown, Watched
 from runner.host import Host, lock
 from runner.observe import ISSUE, View, observe
 from runner.people import letters
@@ -45,17 +46,39 @@ def _attend(host: Host, look: Look, only: frozenset[str] | None) -> View:
     view = look() if taken.said or taken.spoken else view
     for number in heard.strangers:
         host.forge.turn_away(number, letters.stranger())
-    for number, why in taken.refused:
-        host.forge.show(Shown(f"issue-{number}", letters.refused(why), refused=True))
-    turned_away = {f"issue-{number}" for number, _ in taken.refused}
-    for state in view.states:
-        if state.task.id not in turned_away and (only is None or state.task.id in only) and is_news(state, heard):
-            host.forge.show(shown(view, state, heard, taken))
+    _show_all(host, [*_refusals(taken), *_news(view, heard, taken, only)])
     if view.settings.policy.talk:
         for state in view.states:
             if ISSUE.fullmatch(state.task.id) and (only is None or state.task.id in only):
                 threads.show(host, state.task.id, view.refs.ours.get(f"discussions/{state.task.id}"))
     return view
+
+
+def _refusals(taken: Taken) -> Iterator[Shown]:
+    yield from (Shown(f"issue-{number}", letters.refused(why), refused=True) for number, why in taken.refused)
+
+
+def _news(view: View, heard: Heard, taken: Taken, only: frozenset[str] | None) -> Iterator[Shown]:
+    """How tasks shall look, but those that were just refused."""
+    refused = {f"issue-{number}" for number, _ in taken.refused}
+    for state in view.states:
+        if state.task.id not in refused and (only is None or state.task.id in only) and is_news(state, heard):
+            yield shown(view, state, heard, taken)
+
+
+def _show_all(host: Host, wanted: Iterable[Shown]) -> None:
+    """Show each, whatever becomes of another: one that the forge does not take (an issue can be locked) hides none.
+
+    Raises the first `UserError`, in the end.
+    """
+    faults = []
+    for each in wanted:
+        try:
+            host.forge.show(each)
+        except UserError as error:
+            faults.append(error)
+    if faults:
+        raise faults[0]
 
 
 def watched(view: View, only: frozenset[str] | None = None) -> Iterator[Watched]:

@@ -72,6 +72,8 @@ def _event(world: World, issue: Issue, user: User, event: str, **more: Any) -> N
 
 def comment(world: World, user: User, number: int, body: str) -> Comment:
     find(world, number)
+    if number in world.locked:
+        raise Refusal(403, "Unable to create comment because issue is locked.")
     if len(body) > 65536:
         raise unprocessable("Validation Failed", {"code": "custom", "message": "body is too long"})
     now = world.now()

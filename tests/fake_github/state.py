@@ -31,6 +31,7 @@ class World:
         self.dispatched: list[dict[str, Any]] = []
         self.on_dispatch: Callable[[dict[str, Any]], None] = lambda given: None
         self.mentioned: list[str] = []
+        self.locked: set[int] = set()  # issues that take no comment
         self.gone: dict[int, str] = {}  # issues that were deleted (`gone`) or went to another repository (`moved`)
         self.methods = {"merge", "squash", "rebase"}
         self.required: set[str] = set()
