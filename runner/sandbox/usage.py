@@ -106,7 +106,7 @@ class Disk:
         Looks at most once in a while, and once more when `final`.
         """
         now = time.monotonic()
-        if now < self._next and not (final and (self._growth() > 1 << 20 or self._files() - self._files_before > 1000)):
+        if now < self._next and not (final and self._stirred()):
             return False
         exceeded = self._measure() + self._hidden(pids) > self._limit or self._count() > self._most_files
         self._next = time.monotonic() + max(_PERIOD, 20 * (time.monotonic() - now))
@@ -120,6 +120,10 @@ class Disk:
 
     def _growth(self) -> int:
         return self._used() - self._used_before
+
+    def _stirred(self) -> bool:
+        """Whether more or less is used than before: others who free space meanwhile may hide what a command took."""
+        return abs(self._growth()) > 1 << 20 or abs(self._files() - self._files_before) > 1000
 
     def _measure(self) -> int:
         """`du` in bytes. Where a folder could not be read, what the file system grew by counts if that is more."""

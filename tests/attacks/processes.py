@@ -99,7 +99,7 @@ import os, sys, time
 held = bytearray(60 << 20)
 open("held" + sys.argv[1], "w")
 while sum(name.startswith("held") for name in os.listdir()) < 5: time.sleep(0.02)
-time.sleep(1)
+time.sleep(3)
 """
 FILES = 'f = [open("/dev/null") for _ in range(500)]; print("opened")'
 
