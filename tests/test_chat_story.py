@@ -61,6 +61,7 @@ class Street:
         self.process: subprocess.Popen[str] | None = None
         self.client: httpx.Client | None = None
         self.left = -1
+        self.lacking: list[str] = []
         office.fake.on_request = self._on_request
         server.kill = lambda: self._kill("the model")
 
@@ -179,9 +180,10 @@ class Street:
     def settled(self) -> bool:
         """Whether every question has its answer, and the thread all that was said."""
         with suppress(httpx.TransportError):
-            there = [message["id"] for message in self.messages()]
-            wanted = {*self.asked, *map(answer_id, self.asked)}
-            return {*there} >= wanted and {*self.in_thread()} >= {*there}
+            there = {message["id"] for message in self.messages()}
+            wanted, shown = {*self.asked, *map(answer_id, self.asked)}, {*self.in_thread()}
+            self.lacking[:] = [*(f"{id} in Git" for id in wanted - there), *(f"{id} below" for id in there - shown)]
+            return not self.lacking
         return False
 
 
@@ -219,7 +221,7 @@ def talked(office: Office, seed: int, rounds: int) -> Counter[str]:
                 {"api": place.by_api, "terminal": place.by_terminal, "thread": place.by_thread}[way](f"{way} {number}?")
         place.disarm()
         place.start()
-        until(place.settled, "something is missing", LONG)
+        until(place.settled, place.lacking, LONG)
         messages, thread = place.messages(), place.in_thread()
         told = subprocess.run([*COMMAND, "chat", "issue-1", "--json"], cwd=office.clone, input="", text=True,
                               capture_output=True, timeout=LONG)  # fmt: skip

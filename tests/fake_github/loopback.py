@@ -28,24 +28,36 @@ def handler(answer: Answerer) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             headers = {key.lower(): value for key, value in self.headers.items()}
-            reply = answer(self.command, urlsplit(self.path), headers, self._body(headers))
-            if reply.cut:
-                self.close_connection = True
-                return
             try:
-                self._send(reply)
-            except OSError:
+                reply = answer(self.command, urlsplit(self.path), headers, self._body(headers))
+                self.close_connection |= reply.cut
+                if not reply.cut:
+                    self._send(reply)
+            except (ConnectionError, TimeoutError):
                 self.close_connection = True  # the client was killed, which is what some tests are about
 
         def _body(self, headers: dict[str, str]) -> bytes:
+            """What was sent. Raises `ConnectionError` where the client went before all of it was."""
             if headers.get("transfer-encoding") != "chunked":
-                return self.rfile.read(int(headers.get("content-length") or 0))
+                return self._exactly(int(headers.get("content-length") or 0))
             data = b""
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                data += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
+            while size := int(self._line().split(b";")[0], 16):
+                data += self._exactly(size)
+                self._line()
+            self._line()
             return data
+
+        def _exactly(self, size: int) -> bytes:
+            data = self.rfile.read(size)
+            if len(data) < size:
+                raise ConnectionAbortedError("the client is gone")
+            return data
+
+        def _line(self) -> bytes:
+            line = self.rfile.readline()
+            if not line.endswith(b"\n"):
+                raise ConnectionAbortedError("the client is gone")
+            return line
 
         def _send(self, reply: Reply) -> None:
             self.send_response_only(reply.status)

@@ -86,7 +86,11 @@ def _handler(script: ScriptedServer) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def _serve(self) -> None:
-            data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            size = int(self.headers.get("Content-Length") or 0)
+            data = self.rfile.read(size)
+            if len(data) < size:  # the client was killed: nobody answers half a question
+                self.close_connection = True
+                return
             headers = {key.lower(): value for key, value in self.headers.items()}
             body = json.loads(data) if data else None
             answer = script.answer(Asked(self.command, self.path, headers, body, self.client_address[1]))
