@@ -76,7 +76,7 @@ def test_a_main_that_refuses_pushes_is_no_obstacle_to_the_runner(hub: tuple[Path
 
 # --- two hosts -----------------------------------------------------------------------------------------------------
 
-ROUNDS = 40
+ROUNDS = 100
 
 
 class Turn(NamedTuple):

@@ -15,7 +15,7 @@ from scenes import Scene
 
 from runner.git import Repo, commit, files, tree_of, tree_with
 
-SECONDS = 10.0  # of racing in `make test`
+SECONDS = 24.0  # of racing in `make test`
 ROUNDS = 1000  # in `make soak`
 REFUSED = "does not take"
 KINDS = ("first stage", "later stage", "stage just done")
