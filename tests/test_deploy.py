@@ -46,7 +46,8 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     copy = tmp_path / UNIT.name
     here = shutil.which("pullwright", path=str(Path(sys.executable).parent))
     assert here is not None
-    copy.write_text(UNIT.read_text().replace(settings("ExecStart")[0].split()[0], here))
+    program = settings("ExecStart")[0].split()[0]
+    copy.write_text(UNIT.read_text().replace(program, '"' + here.replace("%", "%%") + '"'))  # a path may hold spaces
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(copy)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
