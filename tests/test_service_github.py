@@ -17,7 +17,7 @@ from repositories import at_home, commit, git
 from service.visitors import hooked, labelled, mirrored, play, ready, rebuilt, record, seen, work
 
 SHORT = {"Stages": "design, complete"}
-SECONDS = 5.0  # for how long seeds are tried in the normal run, the last of them to its end, until all has happened
+SECONDS = 40.0  # for how long seeds are tried in the normal run, the last of them to its end, until all has happened
 FATES = ("lost", "failed", "doubled", "late", "redelivered")
 
 
