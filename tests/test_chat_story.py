@@ -41,7 +41,7 @@ from webhook.app import create_app
 from webhook.options import Options
 given = dict(poll=0.3, sweep=1.0, debounce=0.01, wire=wire, hosting=hosting)
 options = Options(site_at(Path(sys.argv[1])), writers=(WRITE,), secrets=(SECRET,), **given)
-app = create_app(options, lambda *_, **__: None)
+app = create_app(options)
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
 uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
@@ -103,7 +103,8 @@ class Street:
     def _spawn(self, program: str) -> "subprocess.Popen[str]":
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
         command = [sys.executable, "-c", program, str(self.office.clone)]
-        return subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        with (self.office.clone.parent / "service.log").open("a") as log:  # to be read where one of these tests fails
+            return subprocess.Popen(command, env=env, text=True, stdout=subprocess.PIPE, stderr=log)
 
     # --- what kills it ---------------------------------------------------------------------------------------------
 
@@ -136,13 +137,20 @@ class Street:
     def by_api(self, text: str) -> None:
         """Said again under the same id until somebody says that it is stored."""
         body = {"text": text, "id": new_id(), "who": "Ada"}
-        for _ in range(20):
+        refused: list[str] = []
+
+        def stored() -> bool:
             with suppress(httpx.TransportError):
                 client = self.start()
                 client.post("/api/discussions", json={"task": "issue-1", "who": "Ada"})
-                if client.post("/api/discussions/issue-1/messages", json=body).status_code in (200, 202):
-                    break
+                answer = client.post("/api/discussions/issue-1/messages", json=body)
+                if answer.status_code in (200, 202):
+                    return True
+                refused.append(answer.text)
             self.disarm()
+            return False
+
+        until(stored, refused, LONG)
         self.asked[body["id"]] = text
         until(lambda: not self.server.now, "nobody asks the model", LONG)
 
