@@ -41,8 +41,8 @@ def run_here(
         pulling.offer(site.folder, view.settings.agents)
     screen = _screen(site, view, task, plain)
     held = _take_turns(site, view, task, Stage(stage) if stage else None, once, forever, screen)
-    view = observe(site)
-    steps = [held.get(step.state.task.id, step) for step in worker.plan(view) if task in (None, step.state.task.id)]
+    view = _of(observe(site), task)
+    steps = [held.get(step.state.task.id, step) for step in worker.plan(view)]
     click.echo()
     show(steps, site, view)
     actions.tell(_plan(tuple(steps), site, view), "Where it stands")
@@ -117,8 +117,9 @@ def plan_here(folder: Path, as_json: bool, task: str | None = None) -> None:
     view = observe(site)
     if as_json and view.settings.forge != "local":
         view = attend(wiring.host(site, view.settings, say=lambda line: None), view)
-    if task:  # who is busy is known all the same
-        view = view._replace(states=(view.state(task),), claimed=view.crew().busy)
+    if task is not None:
+        view.state(task)
+    view = _of(view, task)
     steps = worker.plan(view)
     if as_json:
         plan = _plan(steps, site, view)
@@ -128,6 +129,13 @@ def plan_here(folder: Path, as_json: bool, task: str | None = None) -> None:
     show(list(steps), site, view)
     for line in standing.problem_lines(view.backlog.problems):
         click.echo(line, err=True)
+
+
+def _of(view: View, task: str | None) -> View:
+    """The view with this task alone, where one is named; who is busy is known all the same."""
+    if task is None:
+        return view
+    return view._replace(states=tuple(s for s in view.states if s.task.id == task), claimed=view.crew().busy)
 
 
 def _plan(steps: tuple[Step, ...], site: Site, view: View) -> dict[str, object]:

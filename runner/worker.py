@@ -42,16 +42,18 @@ class Step(NamedTuple):
     action: Action
 
 
-def plan(view: View, offline: frozenset[str] = frozenset()) -> tuple[Step, ...]:
+def plan(
+    view: View, offline: frozenset[str] = frozenset(), ours: Callable[[TaskState], bool] = lambda state: True
+) -> tuple[Step, ...]:
     """What the next turn would do for every task. Pure but for what `view` has looked up.
 
-    A claim makes its agent busy for the tasks after it.
+    A claim makes its agent busy for the tasks after it, unless it is of a task that is not `ours` to take.
     """
     crew = view.crew(offline)
     steps = []
     for state in view.states:
         action = decide(state, view.settings, crew)
-        if isinstance(action, Claim):
+        if isinstance(action, Claim) and ours(state):
             crew = Crew({**crew.busy, action.agent.name: crew.busy.get(action.agent.name, 0) + 1}, crew.offline)
         steps.append(Step(state, action))
     return tuple(steps)
@@ -129,12 +131,14 @@ class _Desk:
 
     def choose(self, view: View) -> Step | None:
         """The first task, in their order, for which something can be done."""
-        for step in plan(view, frozenset(self.offline)):
-            state = step.state
-            wanted = self.task in (None, state.task.id) and self.stage in (None, state.current)
-            if wanted and state.task.id not in self.passed and is_work(step.action):
+        for step in plan(view, frozenset(self.offline), self._ours):
+            if self._ours(step.state) and step.state.task.id not in self.passed and is_work(step.action):
                 return step
         return None
+
+    def _ours(self, state: TaskState) -> bool:
+        """Whether this run was started for a task: what it leaves to others takes no agent from it."""
+        return self.task in (None, state.task.id) and self.stage in (None, state.current)
 
     def act(self, view: View, step: Step) -> str | Lost | Refused | None:
         """Do it; None where nothing was tried. Another process of this host that is at the task is left alone."""

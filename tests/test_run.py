@@ -68,6 +68,13 @@ def test_one_task_leaves_the_others_alone(two: Path) -> None:
     assert "first   not started  next: first takes design" in typed(two, "plan").out
 
 
+def test_one_task_is_taken_up_although_another_comes_first_with_the_same_agent(two: Path) -> None:
+    commit(two, "The other's agent", {"tasks/first.yaml": "title: x\nagent: second\npriority: 9\ncomplexity: 2\n"})
+    shown = typed(two, "run", "--task", "second", "--once")
+    assert begun(shown.out) == ["second design"]
+    assert shown.out.splitlines()[-1] == "second  design 100 %  next: design is merged"
+
+
 def test_one_stage_is_done_for_every_task_that_stands_there_and_no_further(two: Path) -> None:
     ran = pullwright(two, "run", "--stage", "design")
     assert begun(ran.out) == ["first design", "second design"]
