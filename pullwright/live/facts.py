@@ -37,7 +37,8 @@ class Facts:
 
     def see(self, view: View) -> None:
         """A look at the hub."""
-        steps = [step for step in worker.plan(view) if self.only in (None, step.state.task.id)]
+        planned = worker.plan(view, ours=lambda state: self.only in (None, state.task.id))
+        steps = [step for step in planned if self.only in (None, step.state.task.id)]
         steps = [step for step in steps if step.state.task.id not in self.known]
         elsewhere_ = {
             step.state.task.id: elsewhere(self.site, view, step.state.open)
