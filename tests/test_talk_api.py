@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from answer_parts import MODELS, NATIVE, WEAK, agent, ask, calls
+from answer_parts import AT, MODELS, NATIVE, WEAK, agent, ask, calls
 from repositories import add_task, bare_hub, clone, git, project, settings
 from service.running import READ, Service, serving, until
 from wire import ScriptedOllama
@@ -17,7 +17,8 @@ from wire.ollama import chunk, last, says, stream
 from wire.server import Answer
 
 from runner.host import site_at
-from runner.talk.messages import answer_id, new_id
+from runner.talk import discussions
+from runner.talk.messages import About, Created, Message, answer_id, new_id
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
 DRAFT = {
@@ -308,6 +309,18 @@ def test_a_question_from_elsewhere_gets_one_answer_from_however_many_services(tm
             assert shown(first, "greet")["messages"] == shown(second, "greet")["messages"]
             assert shown(first, "greet")["messages"][1]["answers"] == asked.id
             assert first.faults() + second.faults() == []
+
+
+def test_a_question_that_got_too_old_for_an_answer_keeps_no_later_one_waiting(tmp_path: Path, person: Path) -> None:
+    with talking(tmp_path, says("here it is")) as (service, _server, hub):
+        elsewhere = clone(hub, tmp_path / "elsewhere")
+        site = site_at(elsewhere)
+        discussions.begin(site, About("greet", "A talk", Created(AT, "Pat"), task="greet"))
+        discussions.say(site, "greet", Message(new_id(), "2020-01-01T00:00:00Z", "person", "Pat", "is anybody there?"))
+        until(lambda: shown(service, "greet").get("count") == 1, service.log, 60)
+        ask(site, "greet", "and today?")
+        until(lambda: shown(service, "greet")["count"] == 3, service.log, 60)
+        assert texts(service, "greet") == ["is anybody there?", "and today?", "here it is"]
 
 
 @pytest.mark.parametrize("model", [NATIVE, WEAK])

@@ -76,10 +76,10 @@ def _entries(tree: bytes, width: int) -> Iterator[tuple[str, str]]:
 
 def _write(conn: sqlite3.Connection, pipes: Pipes, found: Discussion, blobs: Mapping[str, str]) -> list[Event]:
     id, about = found.about.id, found.about
-    waiting = next(iter(unanswered(found.messages)), None)
+    asked = unanswered(found.messages)
     row = (
         id, about.title, about.task, about.agent, about.created.at, about.created.who, newest(found),
-        len(found.messages), waiting.id if waiting else None, waiting.at if waiting else None, found.head,
+        len(found.messages), asked[0].id if asked else None, max((one.at for one in asked), default=None), found.head,
     )  # fmt: skip
     conn.execute(
         "INSERT INTO discussions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"

@@ -98,7 +98,7 @@ def media(conn: sqlite3.Connection, id: str, name: str) -> tuple[str, str] | Non
     return (row[0], row[1]) if row else None
 
 
-def waiting(conn: sqlite3.Connection, since: str) -> list[tuple[str, str, str]]:
-    """Discussion, question and head wherever a question has no answer that was asked after `since` (ISO 8601, UTC)."""
-    query = "SELECT id, waiting, head FROM discussions WHERE waiting_since > ? ORDER BY waiting_since"
+def waiting(conn: sqlite3.Connection, since: str) -> list[tuple[str, str]]:
+    """Discussion and head wherever a question has no answer that was asked after `since` (ISO 8601, UTC)."""
+    query = "SELECT id, head FROM discussions WHERE waiting_since > ? ORDER BY waiting_since"
     return conn.execute(query, (since,)).fetchall()

@@ -178,9 +178,9 @@ class Replies:
     def _sweep(self, reader: Reader) -> None:
         """Attend to what waits: when something was said there, and from time to time."""
         now = time.monotonic()
-        for discussion, question, head in queries.waiting(reader.conn, oldest()):
+        for discussion, head in queries.waiting(reader.conn, oldest()):
             before, at = self._swept.get(discussion, ("", 0.0))
-            if (head != before or (now - at > SWEEP and self._due(question))) and self.attend(discussion):
+            if (head != before or now - at > SWEEP) and self.attend(discussion):
                 self._swept[discussion] = (head, now)
 
     # --- following -------------------------------------------------------------------------------------------------
