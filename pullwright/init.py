@@ -11,6 +11,7 @@ from pullwright import checkout, github
 from runner import git, schemas
 from runner.agents import parse_settings
 from runner.errors import UserError
+from runner.host import require_trust
 
 ATTRIBUTES = (
     "tasks/**/record.yaml linguist-generated=true -diff",
@@ -76,11 +77,20 @@ def initialise(folder: Path, model: str, endpoint: str, *, commit: bool, forge: 
 
 
 def _top(folder: Path) -> Path | None:
-    """The work tree around `folder`, or None where there is no repository. Raises `UserError` in a bare one."""
-    if not folder.is_dir() or checkout.ask(folder, "rev-parse", "--git-dir").returncode != 0:
+    """The work tree around `folder`, or None where there is no repository.
+
+    Raises `UserError` in a bare one, and in one that Git does not trust.
+    """
+    if not folder.is_dir():
+        return None
+    found = checkout.ask(folder, "rev-parse", "--git-dir")
+    if found.returncode != 0:
+        require_trust(found.stderr)
         return None
     if checkout.must(folder, "rev-parse", "--is-bare-repository") == "true":
-        raise UserError(f"{folder} is a bare repository: there is nowhere to write files", "run it in a clone of it")
+        raise UserError(
+            f"{folder.resolve()} is a bare repository: there is nowhere to write files", "run it in a clone of it"
+        )
     return Path(checkout.must(folder, "rev-parse", "--path-format=absolute", "--show-toplevel"))
 
 

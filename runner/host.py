@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -121,14 +122,25 @@ def site_at(folder: Path) -> Site:
 def find_clone(folder: Path) -> Clone:
     """The repository around `folder`. Raises `UserError` where there is none."""
     git.require_git()
-    found = _ask(folder, "rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository")
-    if found is None:
+    found = _git(folder, "rev-parse", "--path-format=absolute", "--git-common-dir", "--is-bare-repository")
+    if found.returncode != 0:
+        require_trust(found.stderr)
         raise UserError(f"{folder} is not in a Git repository", "go into one, or make one: pullwright init DIR")
-    git_dir, bare = found.splitlines()
+    git_dir, bare = found.stdout.splitlines()
     top = None if bare == "true" else _ask(folder, "rev-parse", "--path-format=absolute", "--show-toplevel")
     root = Path(top) if top else Path(git_dir)
     state = _state(Path(git_dir))
     return Clone(Path(git_dir), Path(top) if top else None, _hub(root, Path(git_dir)), state.absolute())
+
+
+def require_trust(said: str) -> None:
+    """Raises `UserError` where Git's complaint `said` is that a repository is another account's (git-config(1),
+    safe.directory), as in a container with a folder of its host. The sentence may be in any language, the key is not.
+    """
+    found = re.search(r"--add safe\.directory (.+)", said)
+    if found:
+        where, remedy = found[1].strip().strip("'"), f"git config --global {found[0]}"
+        raise UserError(f"{where} belongs to another account of this machine, so Git does not go in", remedy)
 
 
 def _state(git_dir: Path) -> Path:
@@ -150,13 +162,13 @@ def _hub(root: Path, git_dir: Path) -> Hub:
 
 
 def _ask(folder: Path, *args: str) -> str | None:
-    done = subprocess.run(
-        ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", *args],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
+    done = _git(folder, *args)
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _git(folder: Path, *args: str) -> "subprocess.CompletedProcess[str]":
+    guards = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+    return subprocess.run(["git", *guards, *args], cwd=folder, capture_output=True, text=True)
 
 
 def host_id(state: Path) -> str:

@@ -275,6 +275,14 @@ def test_a_repository_without_agents_yaml_is_told_of_init(tmp_path: Path, person
     assert "a-thing  not started" in typed(tmp_path / "r", "plan").out
 
 
+def test_a_repository_of_another_account_is_told_apart_from_none(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # Git's own way to try this (setup.c)
+    before = git(short, "--git-dir=.git", "log", "--format=%H", "main")
+    for command in ("run", "task list", "init"):
+        refused(typed(short, *command.split()), "another account", f"git config --global --add safe.directory {short}")
+    assert git(short, "--git-dir=.git", "log", "--format=%H", "main") == before
+
+
 def test_a_base_branch_that_is_not_there_is_named_with_its_key(short: Path) -> None:
     commit(short, "Trunk", {"agents.yaml": settings(base="trunk")})
     refused(pullwright(short, "run"), "no branch trunk", "`base:` in agents.yaml")
