@@ -1,7 +1,5 @@
 """`pullwright task new`: a task's file, committed by itself."""
 
-import re
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from runner.errors import UserError
 from runner.host import Site, find_clone, site_at
 from runner.observe import base_branch
 from runner.parsing import yamldoc
-from runner.task import parse_task
+from runner.task import parse_task, slug_of
 
 
 def new_task(folder: Path, title: str, *, commit: bool, slug: str | None, **given: Any) -> Iterator[str]:
@@ -22,7 +20,10 @@ def new_task(folder: Path, title: str, *, commit: bool, slug: str | None, **give
     clone = find_clone(folder)
     if clone.work_tree is None:
         raise UserError("this is a bare repository: there is nowhere to write the file", "go into a clone of it")
-    id = slug or slug_of(title)
+    id = slug or id_of(title)
+    if "/" in id:
+        remedy = f"--id {id.rpartition('/')[2] or 'SLUG'}; then move the file, if you want folders below tasks/"
+        raise UserError(f"`{id}` is a path, and no id", remedy)
     path = f"tasks/{id}.yaml"
     clash = _clash(clone.work_tree, id)
     if clash is not None:
@@ -45,12 +46,9 @@ def new_task(folder: Path, title: str, *, commit: bool, slug: str | None, **give
     yield _after_commit(site, clone.work_tree, base, id)
 
 
-def slug_of(title: str) -> str:
-    """A title as a task's id: lower-case ASCII words joined by hyphens, at most 50 characters. Pure."""
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-    if len(slug) > 50:
-        slug = slug[:51].rpartition("-")[0] or slug[:50]  # whole words
+def id_of(title: str) -> str:
+    """An id for a task of this title. Raises `UserError` where none can be made of it."""
+    slug = slug_of(title)
     if not slug:
         raise UserError(f"no id can be made from the title {title!r}", "give one: --id SLUG")
     return slug

@@ -2,12 +2,12 @@
 
 import json
 import re
-import tomllib
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pullwright import checkout, github
+from pullwright.guessing import guess
 from runner import git, schemas
 from runner.agents import parse_settings
 from runner.errors import UserError
@@ -111,7 +111,10 @@ def _new_to_git(top: Path, paths: Iterable[str]) -> list[str]:
 
 def _advice(top: Path, *, committed: bool) -> Iterator[str]:
     settings = parse_settings((top / "agents.yaml").read_bytes())
-    if not settings.checks:
+    if settings.checks:
+        works = ", ".join(agent.model for agent in settings.agents)
+        yield f"look at agents.yaml: {works} works, and its work must pass: {', '.join(settings.checks)}"
+    else:
         yield "no tests were found: name the command that runs yours under `checks` in agents.yaml"
     has_origin = checkout.ask(top, "remote", "get-url", "origin").returncode == 0
     share = ([] if committed else ["commit these files"]) + ([f"git push origin {settings.base}"] if has_origin else [])
@@ -127,15 +130,15 @@ def _files(top: Path, model: str, endpoint: str, forge: str) -> dict[str, str]:
 
 def _settings(top: Path, model: str, endpoint: str, forge: str) -> str:
     """agents.yaml with what can be found out: the base branch, the setup, the checks, where tests are."""
-    setup, checks, tests = _project(top)
+    found = guess(top)
     name = re.sub(r"[^a-z0-9]+", "-", model.rpartition("/")[2].partition(":")[0].lower()).strip("-")
     return AGENTS.format(
         repository=uuid.uuid4(),
         base=_scalar(_base(top)),
         forge=forge,
-        setup=_line("setup", setup, "prepares a fresh checkout for the checks, in the sandbox"),
-        checks=_line("checks", checks, "what must pass"),
-        tests=_line("tests", tests, "which files are tests"),
+        setup=_line("setup", found.setup, "prepares a fresh checkout for the checks, in the sandbox"),
+        checks=_line("checks", found.checks, "what must pass"),
+        tests=_line("tests", found.tests, "which files are tests"),
         name=name or "agent",
         model=_scalar(model),
         endpoint=_scalar(endpoint),
@@ -143,38 +146,13 @@ def _settings(top: Path, model: str, endpoint: str, forge: str) -> str:
     )
 
 
-def _line(key: str, values: list[str], meaning: str) -> str:
+def _line(key: str, values: tuple[str, ...], meaning: str) -> str:
     return f"{key}: {json.dumps(values)}   # {meaning}\n"
 
 
 def _scalar(text: str) -> str:
     """Text as YAML: plain where that is safe, else in JSON's quotes, which YAML reads as well."""
     return text if re.fullmatch(r"[A-Za-z][\w./-]*(:[\w./-]+)*", text, re.ASCII) else json.dumps(text)
-
-
-def _project(top: Path) -> tuple[list[str], list[str], list[str]]:
-    """`(setup, checks, tests)` as the repository's own files suggest them."""
-    if (top / "pyproject.toml").exists() or (top / "setup.py").exists():
-        install = [f"pip install -e .{_extra(top / 'pyproject.toml')}", "pip install pytest"]
-        return install, ["python -m pytest -q"], ["tests/**", "**/test_*.py"]
-    if (top / "package.json").exists():
-        return ["npm ci"], ["npm test"], ["test/**", "tests/**", "**/*.test.*", "**/*.spec.*"]
-    if (top / "go.mod").exists():
-        return [], ["go test ./..."], ["**/*_test.go"]
-    if (top / "Cargo.toml").exists():
-        return [], ["cargo test --offline"], ["tests/**"]
-    if (top / "tests").is_dir():
-        return [], ["python3 -m unittest discover -q -s tests -t ."], ["tests/**"]
-    return [], [], ["tests/**"]
-
-
-def _extra(path: Path) -> str:
-    """The extra with which a Python project says what its tests need: `[test]`, or nothing."""
-    try:
-        extras = tomllib.loads(_text(path)).get("project", {}).get("optional-dependencies", {})
-    except tomllib.TOMLDecodeError:
-        return ""
-    return next((f"[{name}]" for name in ("test", "tests", "testing", "dev") if name in extras), "")
 
 
 def _text(path: Path) -> str:

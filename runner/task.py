@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -73,6 +74,14 @@ def parse_task(path: str, data: bytes) -> Task:
     request = yamldoc.load(data, name, TaskFile)
     yamldoc.refuse(_faults(id, request), data, name)
     return Task(id, path, request)
+
+
+def slug_of(title: str) -> str:
+    """An id for a task of this title: lower-case ASCII words joined by hyphens, at most 50 characters; "" where there
+    is no such word."""
+    plain = unicodedata.normalize("NFKD", title.casefold()).encode("ascii", "ignore").decode()  # ß: ss
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    return slug if len(slug) <= 50 else slug[:51].rpartition("-")[0] or slug[:50]
 
 
 def _check_id(id: str, path: str) -> None:

@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 from repositories import commit, git, pullwright, write
 
-from pullwright.authoring import slug_of
 from pullwright.init import initialise
 from runner.agents import Settings, parse_settings
 from runner.errors import UserError
+from runner.task import slug_of
 
 FILES = ["agents.yaml", "tasks/README.md", ".pullwright/schemas/task.json", ".pullwright/schemas/agents.json"]
+
+PYTEST = "python -m pytest -q"
+CASE = "import unittest\n\n\nclass A(unittest.TestCase):\n    def test_a(self):\n        pass\n"
 
 
 @pytest.fixture
@@ -38,7 +41,11 @@ def test_a_folder_that_is_not_there_becomes_a_repository_ready_to_run(tmp_path: 
 
 
 def test_init_says_what_to_do_next(fresh: Path) -> None:
-    assert made(fresh)[-1] == 'next: pullwright task new "…", then pullwright run'
+    write(fresh, {"tests/test_a.py": CASE})
+    assert made(fresh)[-2:] == [
+        "look at agents.yaml: gemma3:4b works, and its work must pass: python3 -m unittest discover -q -s tests",
+        'next: pullwright task new "…", then pullwright run',
+    ]
 
 
 def test_in_a_clone_the_next_step_is_the_push(fresh: Path) -> None:
@@ -130,17 +137,29 @@ def test_from_a_folder_below_the_top_the_top_is_made_ready(fresh: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "checks", "setup"),
     [
-        ({"pyproject.toml": "[project]\nname = 'a'\n"}, ("python -m pytest -q",), "pip install -e ."),
+        ({"pyproject.toml": "[project]\nname = 'a'\n"}, (PYTEST,), "pip install -e ."),
         (
             {"pyproject.toml": "[project.optional-dependencies]\ndev = []\n"},
-            ("python -m pytest -q",),
+            (PYTEST,),
             "pip install -e .[dev]",
         ),
-        ({"pyproject.toml": "not toml ["}, ("python -m pytest -q",), "pip install -e ."),
-        ({"package.json": "{}"}, ("npm test",), "npm ci"),
+        ({"pyproject.toml": "not toml ["}, (PYTEST,), "pip install -e ."),
+        (
+            {"pyproject.toml": "[tool.ruff]\n", "requirements.txt": "click\n"},
+            (PYTEST,),
+            "pip install -r requirements.txt",
+        ),
+        ({"package.json": '{"scripts": {"test": "tap"}}', "package-lock.json": "{}"}, ("npm test",), "npm ci"),
+        ({"package.json": '{"scripts": {"test": "echo \\"Error: no test specified\\" && exit 1"}}'}, (), "npm install"),
+        ({"package.json": "[]"}, (), "npm install"),
         ({"go.mod": "module a\n"}, ("go test ./...",), None),
         ({"Cargo.toml": ""}, ("cargo test --offline",), None),
-        ({"tests/test_a.py": ""}, ("python3 -m unittest discover -q -s tests -t .",), None),
+        ({"tests/test_a.py": CASE, "tests/__init__.py": ""}, ("python3 -m unittest discover -q -s tests -t .",), None),
+        ({"tests/unit/test_a.py": CASE}, ("python3 -m unittest discover -q -s tests",), None),
+        ({"test/test_a.py": "def test_a():\n    pass\n"}, (PYTEST,), "pip install pytest"),
+        ({"tests/test_a.py": CASE, "tests/conftest.py": ""}, (PYTEST,), "pip install pytest"),
+        ({"tests/a.sh": "true\n", "Makefile": "all: a\ntest: all\n\ttrue\n"}, ("make test",), None),
+        ({"tests/a.sh": "true\n", "Makefile": "test := a\n"}, (), None),
         ({}, (), None),
     ],
 )
@@ -179,7 +198,7 @@ def test_any_model_name_makes_a_valid_file(fresh: Path, model: str) -> None:
     ("title", "id"),
     [
         ("Login fails for names with a dot", "login-fails-for-names-with-a-dot"),
-        ("  Größe & Maß!  ", "groe-ma"),
+        ("  Größe & Maß!  ", "grosse-mass"),
         ("x" * 80, "x" * 50),
         ("word " * 30, "word-word-word-word-word-word-word-word-word-word"),
     ],

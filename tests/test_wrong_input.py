@@ -306,6 +306,7 @@ def test_without_a_git_identity_a_task_is_not_written_and_the_remedy_is_named(sh
 def test_task_new_refuses_before_it_writes(short: Path) -> None:
     refused(typed(short, "task", "new", "Say it", "--id", "greet"), "tasks/greet.yaml", "--id SLUG")
     refused(typed(short, "task", "new", "Say it", "--id", "Bad Name"), "Bad Name", "bad-name")
+    refused(typed(short, "task", "new", "Say it", "--id", "../out"), "../out", "--id out")
     refused(typed(short, "task", "new", "Say it", "--stages", "build,desgn"), "stages", "design")
     refused(typed(short, "task", "new", "Say it", "--depends-on", "Not An Id"), "depends_on")
     assert typed(short, "task", "new", "Say it", "-c", "11").status == 2

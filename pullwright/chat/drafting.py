@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from pullwright.authoring import new_task, slug_of
+from pullwright.authoring import id_of, new_task
 from pullwright.chat.room import Room, now
 from runner.errors import UserError
 from runner.observe import away
@@ -68,7 +68,7 @@ def make(room: Room, request: TaskFile) -> Iterator[str]:
     assert room.id is not None
     origin = f"From discussion {room.id}"
     request = msgspec.structs.replace(request, description=f"{request.description}\n\n{origin}".strip())
-    task = _free(room, slug_of(request.title))
+    task = _free(room, id_of(request.title))
     said = list(new_task(room.site.folder, request.title, commit=True, slug=task, **_given(request)))
     note = Message(note_id(room.id, task), now(), "note", room.me, f"Became the task {task}: {request.title}")
     room.note(msgspec.structs.replace(note, task=task))
