@@ -378,7 +378,7 @@ def serve(host: str, port: int, dispatch: str) -> None:
     """Take webhooks, keep the index, answer the API, wake runners.
 
     Reads PULLWRIGHT_API_TOKEN, PULLWRIGHT_READ_TOKEN and PULLWRIGHT_WEBHOOK_SECRET; several words each while they are
-    exchanged.
+    exchanged. A token may have a name, under which all that comes with it is written: NAME:TOKEN.
     """
     from pullwright.serving import serve as serve_here
 

@@ -19,7 +19,7 @@ from runner.errors import UserError
 from runner.host import Site, site_at
 from runner.observe import fetch_refs, read_settings
 from runner.progress import Refs
-from webhook.options import Options, check, dispatch_of, words
+from webhook.options import Options, check, dispatch_of, tokens, words
 
 if TYPE_CHECKING:
     from webhook.index import Index
@@ -32,20 +32,22 @@ def serve(folder: Path, host: str, port: int, dispatch: str) -> None:
     """Serve until somebody ends it. Raises `UserError` for what would leave the service open, deaf or homeless."""
     site = site_at(folder)
     settings = read_settings(site.repo, fetch_refs(site).base)
-    writers = words(os.environ, "PULLWRIGHT_API_TOKEN")
+    writers, readers = (tokens(os.environ, f"PULLWRIGHT_{kind}_TOKEN") for kind in ("API", "READ"))
     options = Options(
         site=site,
         host=host,
         port=port,
-        writers=writers,
-        readers=words(os.environ, "PULLWRIGHT_READ_TOKEN"),
+        writers=tuple(writers),
+        readers=tuple(readers),
+        names={token: name for token, name in (readers | writers).items() if name},
         secrets=words(os.environ, "PULLWRIGHT_WEBHOOK_SECRET"),
         dispatch=dispatch_of(dispatch),
         command=RUNNER,
     )
     check(options, settings.forge)
     if options.loopback and not writers:
-        options = replace(options, writers=(secrets.token_urlsafe(24),), ticket=secrets.token_urlsafe(24))
+        own = secrets.token_urlsafe(24)
+        options = replace(options, writers=(own,), own=own, ticket=secrets.token_urlsafe(24))
     listener = _listen(host, port)
     for line in _greeting(options, listener.getsockname()[1]):
         click.echo(line)
@@ -71,6 +73,8 @@ def _greeting(options: Options, port: int) -> Iterator[str]:
     yield f"serving {options.site.hub.url} at http://{shown}:{port}{ticket}"
     if options.ticket:
         yield f"token: {options.writers[0]} (the link lets one browser in, once; this any other, and programs)"
+    if options.names:
+        yield f"tokens with a name: {', '.join(sorted(set(options.names.values())))}"
     yield f"webhooks: {'POST /webhook' if options.secrets else 'none are taken, PULLWRIGHT_WEBHOOK_SECRET is not set'}"
     yield f"runners: {options.dispatch}"
 

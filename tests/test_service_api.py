@@ -339,7 +339,7 @@ def test_who_is_refused_stands_in_the_log_and_is_counted(service: Service) -> No
     found = service.stranger.get("/metrics", headers={"authorization": "Bearer guessed-by-somebody"})
     assert found.status_code == 401
     refused = {"what": "request", "method": "GET", "path": "/metrics", "status": 401}
-    assert any(refused.items() <= line.items() for line in service.log)
+    until(lambda: any(refused.items() <= line.items() for line in service.log))  # it is noted after it was answered
     assert 'pullwright_requests_total{path="/metrics",status="401"}' in service.client.get("/metrics").text
 
 
@@ -363,3 +363,21 @@ def test_a_workspace_on_another_host_is_read_as_the_open_stage_has_it(tmp_path: 
 @pytest.mark.parametrize("seconds", [-1e18, -1.0, 0.0, 1e10, 1e18])
 def test_whatever_time_an_agent_gives_a_file_it_can_be_listed(seconds: float) -> None:
     assert len(shelf.moment(seconds)) == len("2026-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_json_is_taken_as_json_alone(service: Service, kind: str) -> None:
+    """No form of another site can send it so, whatever the browser sends along."""
+    body = b'{"title": "Not by a form", "task": "greet", "agent": "scripted", "text": "x"}'
+    headers = {"content-type": kind} if kind else {}
+    paths = ("/api/tasks", "/api/workspaces", "/api/discussions", "/api/discussions/greet/messages")
+    asked = [("POST", path) for path in (*paths, "/api/discussions/greet/tasks")]
+    for method, path in [*asked, ("PUT", "/api/tasks/greet/status"), ("PUT", "/api/agents/scripted/status")]:
+        answer = service.client.request(method, path, content=body, headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (415, "application/problem+json"), path
+        assert "content-type: application/json" in answer.json()["detail"]
+    said = service.client.post("/api/discussions", content=b'{"task": "greet"}', headers={"content-type": JSON})
+    assert said.status_code in (200, 201)
+
+
+JSON = "application/json; charset=utf-8"

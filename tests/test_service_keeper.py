@@ -19,7 +19,7 @@ from webhook.beginnings import Beginnings
 from webhook.front import Front
 from webhook.options import Options
 from webhook.queries import Reader
-from webhook.sessions import Sessions
+from webhook.sessions import sessions
 from webhook.steps import KEPT, Live, Steps
 
 
@@ -156,7 +156,8 @@ def test_an_answer_that_was_overtaken_is_not_kept(hub: tuple[Path, Path], tmp_pa
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": word.encode()})
 
-    front = Front(Options(site_at(hub[1])), Sessions({}), inner, None, lambda: reader, lambda what, **more: None)  # type: ignore[arg-type]
+    options = Options(site_at(hub[1]))
+    front = Front(options, sessions(options), inner, None, lambda: reader, lambda what, **more: None)  # type: ignore[arg-type]
 
     async def asked(meanwhile: Callable[[], None] = lambda: None) -> bytes:
         sent: list[dict[str, Any]] = []

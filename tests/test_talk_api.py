@@ -291,7 +291,7 @@ def test_what_makes_no_sense_is_refused_with_the_right_status(tmp_path: Path, pe
             assert got.status_code == status, (body, got.text)
             assert got.headers["content-type"].startswith("application/problem+json")
         assert post(f"/api/discussions/{free}/draft").status_code == 503
-        line = post(f"/api/discussions/{free}/messages", content=b'{"text": "' + b"x" * (5 << 20) + b'"}')
+        line = post(f"/api/discussions/{free}/messages", json={"text": "x" * (5 << 20)})
         assert line.status_code == 413
         reading = httpx.Client(base_url=service.url, headers={"authorization": f"Bearer {READ}"})
         assert reading.post(f"/api/discussions/{free}/messages", json={"text": "x"}).status_code == 403

@@ -17,8 +17,8 @@ from runner.errors import UserError
 from runner.host import Site, site_at
 from runner.talk import discussions
 from runner.talk.messages import MOST, MOST_SAID, About, Created, Message, lines, new_id, note_id, parse
+from webhook.authors import signed
 from webhook.pages.frame import one_name
-from webhook.writing import signed
 
 
 def pushes(hub: Path) -> list[list[str]]:
@@ -95,7 +95,8 @@ def test_of_a_log_that_somebody_made_endless_only_the_beginning_is_read() -> Non
     ("given", "told"),
     [
         ("Pat", "Pat"), ("", "the API"), ("Pat <pat@example.invalid>", "Pat"), ("mona (1)", "mona"), ("<x", "x"),
-        ("a (1) (2) ", "a"), ("(7)", "the API"), ("Ada (L)", "Ada (L)"), ("Pat\u202e\n<a@b>\t(3)", "Pat"),
+        ("a (1) (2) ", "a"), ("mona (7) <x>", "mona"), ("mona (<x>7)", "mona"),
+        ("(7)", "the API"), ("Ada (L)", "Ada (L)"), ("Pat\u202e\n<a@b>\t(3)", "Pat"),
     ],
 )  # fmt: skip
 def test_a_name_that_anybody_can_give_looks_like_none_that_is_known(given: str, told: str) -> None:

@@ -51,6 +51,11 @@ def scope(options: Options, given: str) -> Scope | None:
     return "read" if given and _among(given, options.readers) else None
 
 
+def name(options: Options, given: str) -> str:
+    """What a token that is known is called; nothing for one of nobody's own."""
+    return options.names.get(given, "") if scope(options, given) else ""
+
+
 def session(headers: Mapping[str, str]) -> str:
     """The word of a browser's session, which stands in our cookie; nothing without one."""
     ours, pairs = cookie(headers), (pair.strip().partition("=") for pair in headers.get("cookie", "").split(";"))

@@ -20,6 +20,7 @@ from runner.host import timestamp
 from webhook import problems
 from webhook.api import agents, discussions, live, sent, tasks, workspaces
 from webhook.api.room import Room, refused
+from webhook.authors import Taken
 from webhook.deliveries import Deliveries
 from webhook.events import Notice
 from webhook.front import Front
@@ -29,7 +30,7 @@ from webhook.keeper import Keeper
 from webhook.options import Options
 from webhook.pages.routes import PAGES
 from webhook.queries import BadCursor, Reader
-from webhook.sessions import Sessions
+from webhook.sessions import sessions
 from webhook.shelf import Refused
 from webhook.steps import Steps
 from webhook.talk.papers import Papers
@@ -48,8 +49,8 @@ def create_app(options: Options, log: Callable[..., None] | None = None) -> Fron
     deliveries = Deliveries(options.index)
     replies = Replies(options.site, lambda: desk(options.site, keeper), lambda: keeper.ask(lambda *_: None), say)
     papers = Papers(options.site, lambda: desk(options.site, keeper).sandbox(), say)
-    sessions = Sessions({options.ticket: options.writers[0]} if options.ticket else {})
-    room = Room(options, keeper, Reader(options.index), replies, papers, sessions, Steps(options.site.state))
+    coming = sessions(options)
+    room = Room(options, keeper, Reader(options.index), replies, papers, coming, Steps(options.site.state))
     ear = Ear(options, keeper.ask, say)
     keeper.changed = ear.look_at
 
@@ -77,7 +78,7 @@ def create_app(options: Options, log: Callable[..., None] | None = None) -> Fron
             room.reader.close()
 
     inner = _framework(room, lifespan)
-    front = Front(options, sessions, inner, intake, lambda: room.reader, say)
+    front = Front(options, coming, inner, intake, lambda: room.reader, say)
     inner.state.front = front
     inner.state.room = room
     return front
@@ -101,6 +102,7 @@ def _framework(room: Room, lifespan: Any) -> Litestar:
             HTTPException: refused,
             BadCursor: refused,
             Refused: _refused_file,
+            Taken: _status(403),
             Conflict: _status(409),
             Senseless: _status(422),
             UserError: _status(503),

@@ -1,8 +1,9 @@
 """How one service is to run: where, for whom, beside which repository."""
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, cast
@@ -21,8 +22,9 @@ class Options:
     """What `pullwright serve` was told.
 
     `writers` and `readers` are the tokens of each scope; `secrets` those that sign webhooks, several while they are
-    exchanged. `ticket` lets one browser in, once, as whoever has the first writing token. `command` starts a runner.
-    `poll`, `sweep` and `debounce` are seconds. `wire` and `hosting` give what is needed to speak with the forge.
+    exchanged. `names` are what tokens are called, of those that are. `own` is the writing token which the service made
+    for this run, if it did; `ticket` lets one browser in, once, as whoever has the first one. `command` starts a
+    runner. `poll`, `sweep` and `debounce` are seconds. `wire` and `hosting` give what speaking with the forge needs.
     """
 
     site: Site
@@ -31,6 +33,8 @@ class Options:
     writers: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    own: str = ""
     ticket: str = ""
     dispatch: Dispatch = "none"
     command: tuple[str, ...] = ()
@@ -65,6 +69,23 @@ def is_loopback(host: str) -> bool:
 def words(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     """The words of an environment variable: one, or several while they are exchanged."""
     return tuple(env.get(name, "").split())
+
+
+def tokens(env: Mapping[str, str], name: str) -> dict[str, str]:
+    """The tokens of an environment variable, each with its name: `ada:TOKEN`, or a bare `TOKEN` of nobody's own.
+
+    Raises `UserError` for a name that could not stand in a history.
+    """
+    found: dict[str, str] = {}
+    for word in words(env, name):
+        who, colon, token = word.rpartition(":")
+        if (colon and not _NAME.fullmatch(who)) or found.setdefault(token, who) != who:
+            raise UserError(f"{name} has a word that says no token", "write TOKEN or NAME:TOKEN, each token once")
+    return found
+
+
+_NAME = re.compile(r"[^\W_][\w.@+-]{0,62}")
+"""Of a token: letters and digits of any script, and what stands in a login or an address."""
 
 
 def check(options: Options, forge: str) -> None:

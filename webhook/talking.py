@@ -14,11 +14,12 @@ from runner.talk import discussions, drafting, messages, telling
 from runner.talk.desk import Desk
 from runner.talk.messages import About, Created, Discussion, Message
 from webhook import store
+from webhook.authors import named
 from webhook.index import BASE, Index
 from webhook.keeper import Keeper
 from webhook.talk.replies import Replies
 from webhook.talk.shapes import Draft, NewDiscussion, NewMessage
-from webhook.writing import Conflict, Senseless, named
+from webhook.writing import Conflict, Senseless
 
 
 class Unknown(Exception):

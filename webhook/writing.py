@@ -13,6 +13,7 @@ from runner.agents import Settings
 from runner.commands import Command
 from runner.errors import UserError
 from runner.forge import Hosting
+from runner.git import Identity
 from runner.host import Site, lock, timestamp
 from runner.lifecycle import Stage
 from runner.parsing.yamldoc import dump
@@ -20,7 +21,6 @@ from runner.people import issues
 from runner.people.orders import compose
 from runner.progress import Refs
 from runner.state import TaskState
-from runner.talk.messages import line_of
 from runner.task import parse_task
 from webhook.index import Index
 from webhook.rows import Names
@@ -35,8 +35,11 @@ class Senseless(Exception):
     """The request can be read and makes no sense."""
 
 
-def new_task(site: Site, index: Index, refs: Refs, asked: NewTask) -> Made:
-    """Write a task file: onto base, or where base takes no commit, onto a branch that has to be merged."""
+def new_task(site: Site, index: Index, refs: Refs, asked: NewTask, by: Identity | None = None) -> Made:
+    """Write a task file: onto base, or where base takes no commit, onto a branch that has to be merged.
+
+    `by` is who asks for it; None: nobody said so.
+    """
     slug = asked.id or _slug(asked.title)
     path = f"tasks/{slug}.yaml"
     data = dump(_keys(asked))
@@ -47,7 +50,7 @@ def new_task(site: Site, index: Index, refs: Refs, asked: NewTask) -> Made:
     if index.names(refs, slug):
         raise Conflict(f"there is a task {slug} already: give another id")
     tree = git.tree_with(site.repo, git.tree_of(site.repo, refs.base), {path: data})
-    made = git.commit(site.repo, tree, [refs.base], f"Task: {asked.title}\n")
+    made = git.commit(site.repo, tree, [refs.base], f"Task: {asked.title}\n", author=by or git.RUNNER)
     id = Names(index.settings().repository).task(slug)
     if _onto_base(site, refs, slug, made):
         return Made(id, slug, path, commit=made)
@@ -123,20 +126,6 @@ def _onto_base(site: Site, refs: Refs, slug: str, made: str) -> bool:
 def _forward(commit: str) -> list[str]:
     """Where base is checked out, the person's own Git brings it forward, or refuses what would lose their work."""
     return ["git", "-c", "core.hooksPath=/dev/null", "merge", "--quiet", "--ff-only", commit]
-
-
-def named(who: str) -> str:
-    """A name on one line, with nothing in it that is not seen; or that there is none."""
-    return line_of(who).strip() or "the API"
-
-
-def signed(who: str) -> str:
-    """The name that somebody gave over the API. It proves nothing, and so looks like none that does: the `Name <mail>`
-    of Git or the `name (number)` of GitHub."""
-    return named(_PROVEN.sub("", line_of(who)))
-
-
-_PROVEN = re.compile(r"<[^<>]*>|[<>]|(?:\s*\(\d+\))+\s*$")
 
 
 def set_status(site: Site, state: TaskState, settings: Settings, status: Stage, who: str, reason: str) -> Said:

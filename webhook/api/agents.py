@@ -7,7 +7,7 @@ from litestar.params import FromQuery, JSONBody, PathParameter
 
 from webhook import writing
 from webhook.api import docs
-from webhook.api.room import TheRoom, answer, missing
+from webhook.api.room import Asked, TheRoom, answer, as_json, missing, who
 from webhook.api.tasks import Cursor, Limit
 from webhook.queries import Page
 from webhook.shapes import Agent, Agents, Availability, Said, Tasks
@@ -53,15 +53,16 @@ def list_tasks_of(room: TheRoom, id: Name, limit: Limit = 50, cursor: Cursor = N
     sync_to_thread=True,
     status_code=202,
     tags=TAGS,
+    guards=[as_json],
     responses=docs.writes(400, 404, 413, 415),
     summary="Send an agent away, or call it back",
 )
-def put_availability(room: TheRoom, id: Name, data: JSONBody[Availability]) -> Response[Said]:
+def put_availability(room: TheRoom, request: Asked, id: Name, data: JSONBody[Availability]) -> Response[Said]:
     """Remembered in Git: no host gives it a new stage while it is offline."""
     found = room.keeper.ask(lambda index, refs: index.agent(id))
     if found is None:
         raise missing(f"there is no agent {id}")
-    said = writing.set_availability(room.site, found, data.status, writing.signed(data.who), data.reason)
+    said = writing.set_availability(room.site, found, data.status, who(room, request, data.who), data.reason)
     room.keeper.ask(lambda index, refs: None)
     return Response(said, status_code=202, headers={"Location": f"/api/agents/{found}"})
 

@@ -10,15 +10,16 @@ from litestar.exceptions import HTTPException
 from litestar.params import Body, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 
+from runner.git import Identity
 from webhook.api import docs
-from webhook.api.room import Room, TheRoom, answer, missing, over
+from webhook.api.room import Asked, Room, TheRoom, answer, as_json, missing, over, who, writer
 from webhook.api.tasks import Cursor, Limit, write_task
 from webhook.queries import Page
 from webhook.shapes import Made, NewTask
 from webhook.talk import queries
 from webhook.talk.shapes import Discussion, Discussions, Draft, FullDiscussion, Message, NewDiscussion, NewMessage
 from webhook.talking import Talks, Unknown
-from webhook.writing import Conflict, signed
+from webhook.writing import Conflict
 
 TAGS = ["discussions"]
 Id = Annotated[str, PathParameter(description="Its id: the slug of its task, or a UUID.", max_length=63)]
@@ -38,13 +39,14 @@ def talks_of(room: Room) -> Talks:
     "/api/discussions",
     sync_to_thread=True,
     tags=TAGS,
+    guards=[as_json],
     responses=docs.or_there(Discussion, 400, 404, 413, 415, 422),
     summary="Begin a discussion",
 )
-def begin(room: TheRoom, data: Annotated[NewDiscussion, Body(examples=BEGUN)]) -> Response[bytes]:
+def begin(room: TheRoom, request: Asked, data: Annotated[NewDiscussion, Body(examples=BEGUN)]) -> Response[bytes]:
     """About a task, or free. A task has one: begun again it is answered with 200."""
     try:
-        id, new = talks_of(room).begin(msgspec.structs.replace(data, who=signed(data.who)))
+        id, new = talks_of(room).begin(msgspec.structs.replace(data, who=who(room, request, data.who)))
     except Unknown as error:
         raise missing(str(error)) from error
     body = room.keeper.ask(lambda index, refs: queries.brief(index.conn, id))
@@ -92,6 +94,7 @@ def _tagged(request: Request[Any, Any, Any], body: bytes) -> Response[bytes]:
     "/api/discussions/{id:str}/messages",
     status_code=202,
     tags=TAGS,
+    guards=[as_json],
     responses=docs.said(Message, 400, 404, 409, 413, 415, 422),
     summary="Say something",
 )
@@ -103,7 +106,7 @@ async def say(
     The same id again says it no second time, and shows the same answer.
     """
     try:
-        given = msgspec.structs.replace(data, who=signed(data.who))
+        given = msgspec.structs.replace(data, who=who(room, request, data.who))
         stored, new = await to_thread(talks_of(room).say, id, given)
     except Unknown as error:
         raise missing(str(error)) from error
@@ -173,19 +176,20 @@ def draft(room: TheRoom, id: Id) -> Response[Draft]:
     "/api/discussions/{id:str}/tasks",
     sync_to_thread=True,
     tags=TAGS,
+    guards=[as_json],
     responses=docs.writes(400, 404, 409, 413, 415, 422),
     summary="Make a task of it",
 )
-def make_task(room: TheRoom, id: Id, data: JSONBody[NewTask]) -> Response[Made]:
+def make_task(room: TheRoom, request: Asked, id: Id, data: JSONBody[NewTask]) -> Response[Made]:
     """As `POST /api/tasks` does; the task says where it comes from, the discussion what became of it."""
     try:
-        made = task_of(room, id, data)
+        made = task_of(room, id, data, who(room, request, ""), writer(room, request))
     except Unknown as error:
         raise missing(str(error)) from error
     return Response(made, status_code=201, headers={"Location": f"/api/tasks/{made.slug}"})
 
 
-def task_of(room: Room, id: str, asked: NewTask, who: str = "") -> Made:
+def task_of(room: Room, id: str, asked: NewTask, by: str, author: Identity | None) -> Made:
     """Write the task that a discussion became, and note it there; asked again, the same task is noted, not another one.
 
     Raises `Unknown`, and what `write_task` raises.
@@ -195,13 +199,13 @@ def task_of(room: Room, id: str, asked: NewTask, who: str = "") -> Made:
     origin = f"From discussion {id}"
     description = asked.description if origin in asked.description else f"{asked.description}\n\n{origin}".strip()
     try:
-        made = write_task(room, msgspec.structs.replace(asked, description=description))
+        made = write_task(room, msgspec.structs.replace(asked, description=description), author)
     except Conflict:
         there = _written(room, asked.title, description)  # by somebody who was killed before it was noted
         if there is None:
             raise
         made = there
-    talks.made(id, made.slug, asked.title, who)
+    talks.made(id, made.slug, asked.title, by)
     return made
 
 

@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from litestar import Request, Response
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
 
+from runner.git import Identity
 from runner.host import Site
 from webhook import access, problems
+from webhook.authors import author
 from webhook.keeper import Keeper
 from webhook.options import Options
 from webhook.queries import BadCursor, Page, Reader
@@ -55,6 +59,28 @@ def over(room: Room, headers: Mapping[str, str]) -> Callable[[], bool]:
     return is_over
 
 
+def who(room: Room, request: Request[Any, Any, Any], given: str) -> str:
+    """Who asks, as histories write it; `given` is the name that they say. Raises `Taken`."""
+    return author(room.options, room.sessions.token(dict(request.headers)), given)
+
+
+def writer(room: Room, request: Request[Any, Any, Any]) -> Identity | None:
+    """Who asks, as Git writes it: whoever has a token of their own."""
+    own = access.name(room.options, room.sessions.token(dict(request.headers)))
+    return Identity(own, "token") if own else None
+
+
+def as_json(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Take a body only as what it is: no form of another site can send JSON under its own name.
+
+    Raises `HTTPException` (415).
+    """
+    kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON:
+        raise HTTPException(status_code=415, detail=f"the body is JSON: send it as content-type: {JSON}")
+
+
+Asked = Request[Any, Any, Any]
 TheRoom = NamedDependency[Room]
 """As a handler asks for it."""
 

@@ -14,10 +14,10 @@ from runner.talk.files import Refused
 from webhook.api import docs
 from webhook.api.discussions import TAGS, Id, talks_of
 from webhook.api.room import TheRoom, missing
+from webhook.api.room import who as who_asks
 from webhook.talk import queries
 from webhook.talk.shapes import File
 from webhook.talking import Unknown
-from webhook.writing import signed
 
 PATIENCE = 60.0
 """Seconds in which a PDF and those before it are read."""
@@ -43,8 +43,8 @@ async def send_file(
     """
     try:
         wanted = kinds.name_of(name)
-        data = await _body(request)
-        stored = await to_thread(talks_of(room).attach, id, wanted, data, signed(who))
+        by, data = who_asks(room, request, who), await _body(request)
+        stored = await to_thread(talks_of(room).attach, id, wanted, data, by)
         media = kinds.media_type(stored, data)
     except Unknown as error:
         raise missing(str(error)) from error

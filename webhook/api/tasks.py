@@ -5,10 +5,11 @@ from typing import Annotated
 from litestar import Response, get, post, put
 from litestar.params import Body, FromQuery, JSONBody, PathParameter, QueryParameter
 
+from runner.git import Identity
 from runner.state import TaskState
 from webhook import writing
 from webhook.api import docs
-from webhook.api.room import Room, TheRoom, answer, missing
+from webhook.api.room import Asked, Room, TheRoom, answer, as_json, missing, who, writer
 from webhook.queries import Page
 from webhook.shapes import FullTask, Made, NewStatus, NewTask, Said, Status, Tasks, Updates
 
@@ -57,20 +58,28 @@ def list_updates(room: TheRoom, id: Word, limit: Limit = 50, cursor: Cursor = No
 
 
 @post(
-    "/api/tasks", sync_to_thread=True, tags=TAGS, responses=docs.writes(400, 409, 413, 415, 422), summary="Make a task"
+    "/api/tasks",
+    sync_to_thread=True,
+    tags=TAGS,
+    guards=[as_json],
+    responses=docs.writes(400, 409, 413, 415, 422),
+    summary="Make a task",
 )
-def make_task(room: TheRoom, data: Annotated[NewTask, Body(examples=docs.NEW_TASK)]) -> Response[Made]:
+def make_task(room: TheRoom, request: Asked, data: Annotated[NewTask, Body(examples=docs.NEW_TASK)]) -> Response[Made]:
     """As `policy.new_tasks` says: its file onto base (where base takes no commit, onto a branch), or as an issue."""
-    made = write_task(room, data)
+    made = write_task(room, data, writer(room, request))
     return Response(made, status_code=201, headers={"Location": f"/api/tasks/{made.slug}"})
 
 
-def write_task(room: Room, asked: NewTask) -> Made:
-    """Write a task, so that whoever asks for it next finds it. Raises `Conflict`, `Senseless`, `UserError`."""
+def write_task(room: Room, asked: NewTask, by: Identity | None) -> Made:
+    """Write a task, so that whoever asks for it next finds it; `by` is who wants it, None where nobody said so.
+
+    Raises `Conflict`, `Senseless`, `UserError`.
+    """
     settings = room.keeper.ask(lambda index, refs: index.settings())
     if settings.policy.new_tasks == "issue":
         return writing.new_issue(room.options.hosting(room.site, settings), settings, asked)
-    made: Made = room.keeper.ask(lambda index, refs: writing.new_task(room.site, index, refs, asked))
+    made: Made = room.keeper.ask(lambda index, refs: writing.new_task(room.site, index, refs, asked, by))
     room.keeper.ask(lambda index, refs: None)
     if made.proposal is None:
         return made
@@ -82,16 +91,17 @@ def write_task(room: Room, asked: NewTask) -> Made:
     sync_to_thread=True,
     status_code=202,
     tags=TAGS,
+    guards=[as_json],
     responses=docs.writes(400, 404, 409, 413, 415, 422),
     summary="Put a task at a stage",
 )
-def put_status(room: TheRoom, id: Word, data: JSONBody[NewStatus]) -> Response[Said]:
+def put_status(room: TheRoom, request: Asked, id: Word, data: JSONBody[NewStatus]) -> Response[Said]:
     """Backward: from that stage on only new attempts count. Forward: the stages before it count as done."""
     state, settings = room.keeper.ask(lambda index, refs: (index.look(refs, id), index.settings()))
     found: TaskState | None = state
     if found is None:
         raise missing(f"there is no task {id}")
-    said = writing.set_status(room.site, found, settings, data.status, writing.signed(data.who), data.reason)
+    said = writing.set_status(room.site, found, settings, data.status, who(room, request, data.who), data.reason)
     room.keeper.ask(lambda index, refs: None)
     return Response(said, status_code=202, headers={"Location": f"/api/tasks/{found.task.id}"})
 

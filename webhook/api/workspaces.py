@@ -14,7 +14,7 @@ from litestar.response import Stream
 from runner import git, workspace
 from webhook import elsewhere, shelf, writing
 from webhook.api import docs
-from webhook.api.room import Room, TheRoom, answer, missing
+from webhook.api.room import Room, TheRoom, answer, as_json, missing
 from webhook.rows import Names
 from webhook.shapes import Entry, Files, NewWorkspace, Stored, Workspace
 
@@ -48,6 +48,7 @@ def folder_of(room: Room, found: Workspace) -> Path:
     "/api/workspaces",
     sync_to_thread=True,
     tags=TAGS,
+    guards=[as_json],
     responses=docs.writes(400, 404, 409, 413, 415, 422),
     summary="Prepare a workspace",
 )

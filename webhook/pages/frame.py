@@ -15,8 +15,8 @@ from runner.approval import person
 from runner.git import Identity, public
 from webhook import access
 from webhook.api.room import Room
+from webhook.authors import is_taken, signed
 from webhook.pages import assets, text
-from webhook.writing import signed
 
 HERE = Path(__file__).parent
 NAME = "pullwright-name"
@@ -31,11 +31,16 @@ HEADERS = {"content-security-policy": POLICY, "cache-control": "no-store", "x-fr
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who looks at a page: whether they may change anything, and under which name (empty: it is not known)."""
+    """Who looks at a page: whether they may change anything, and under which name (empty: it is not known).
+
+    `inside`: whether they showed a token; `own`: whether the name is that of the token, and not for them to choose.
+    """
 
     may_write: bool
     name: str
     email: str = ""
+    inside: bool = False
+    own: bool = False
 
     @property
     def who(self) -> str:
@@ -49,13 +54,20 @@ class Visitor:
 
 
 def visitor(room: Room, request: Ask) -> Visitor:
-    """Who asks: by the name that they gave, else on their own machine by the one that its Git has for them."""
-    may_write = access.scope(room.options, token(room, request)) == "write"
+    """Who asks: by the name of their token, else by the one that they gave, else on their own machine by the one that
+    its Git has for them."""
+    options, shown = room.options, token(room, request)
+    scope, name = access.scope(options, shown), access.name(options, shown)
+    may_write, inside = scope == "write", scope is not None
+    if name:
+        return Visitor(may_write, name, "token", inside, own=True)
     given = one_name(unquote(request.cookies.get(NAME, "")))
-    if given or not room.options.loopback:
-        return Visitor(may_write, given)
-    own = _person(room.site.folder)
-    return Visitor(may_write, own.name, own.email)
+    if is_taken(options, given):
+        given = ""
+    if given or not options.loopback:
+        return Visitor(may_write, given, inside=inside)
+    found = _person(room.site.folder)
+    return Visitor(may_write, found.name, found.email, inside)
 
 
 def token(room: Room, request: Ask) -> str:

@@ -9,6 +9,7 @@ from litestar.response import Redirect
 
 from webhook import access
 from webhook.api.room import Room, TheRoom
+from webhook.authors import is_taken
 from webhook.pages.frame import NAME, Ask, one_name, page, token, visitor
 from webhook.sessions import LIFE
 
@@ -24,21 +25,23 @@ def show_login(room: TheRoom, request: Ask) -> Response[str]:
 
 
 def _form(room: Room, request: Ask, then: str, problem: str, status: int = 200) -> Response[str]:
-    inside = access.scope(room.options, token(room, request)) is not None
-    return page(room, request, "login.html", status, then=_inside(then), problem=problem, inside=inside)
+    return page(room, request, "login.html", status, then=_inside(then), problem=problem)
 
 
 @post("/login", request_max_body_size=MOST_BYTES)
 async def sign_in(room: TheRoom, request: Ask) -> Response[Any]:
-    """Take a token that is known, and a name; a visitor who may write already needs no token to change the name."""
+    """Take a token that is known, and a name; a visitor who may write already needs no token to change the name.
+
+    A token with a name of its own takes no other, and that name nobody else.
+    """
     form = {name: str(value).strip() for name, value in (await request.form()).items()}
-    then, given = _inside(form.get("then", "/")), form.get("token", "")
+    then, given, called = _inside(form.get("then", "/")), form.get("token", ""), one_name(form.get("name", ""))
     known = access.scope(room.options, given) is not None or (not given and visitor(room, request).may_write)
     if not known or not access.same_origin(dict(request.headers)):
         return _form(room, request, then, "This token is not known.", 403)
-    cookies = [
-        Cookie(NAME, value=quote(one_name(form.get("name", ""))), httponly=True, samesite="strict", max_age=YEAR)
-    ]
+    if not access.name(room.options, given or token(room, request)) and is_taken(room.options, called):
+        return _form(room, request, then, f"{called} is the name of a token: come with that one.", 403)
+    cookies = [Cookie(NAME, value=quote(called), httponly=True, samesite="strict", max_age=YEAR)]
     if given:
         room.sessions.end(access.session(request.headers))
         begun, name = room.sessions.begin(given), access.cookie(request.headers)

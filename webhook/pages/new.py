@@ -14,7 +14,7 @@ from runner.lifecycle import STAGES
 from webhook.api.room import Room, TheRoom
 from webhook.api.tasks import write_task
 from webhook.pages import reading
-from webhook.pages.frame import Ask, page
+from webhook.pages.frame import Ask, page, visitor
 from webhook.shapes import Made, NewTask
 from webhook.writing import Conflict, Senseless
 
@@ -57,7 +57,7 @@ async def write(room: TheRoom, request: Ask) -> Response[Any]:
     """Write it, as the API does."""
     given = given_in(await request.form())
     try:
-        made = await to_thread(write_task, room, asked(given))
+        made = await to_thread(write_task, room, asked(given), visitor(room, request).identity)
     except (Conflict, Senseless, ValueError, UserError) as error:
         return form_page(room, request, given, status=422, problem=str(error))
     return written(room, request, made)

@@ -190,9 +190,9 @@ async def draft(room: TheRoom, request: Ask, id: FromPath[str]) -> Response[Any]
 @post("/discussions/{id:str}/tasks")
 async def make_task(room: TheRoom, request: Ask, id: FromPath[str]) -> Response[Any]:
     """Write the task that a discussion became, as the person has it now."""
-    given = new.given_in(await request.form())
+    given, me = new.given_in(await request.form()), visitor(room, request)
     try:
-        made = await to_thread(task_of, room, id, new.asked(given), visitor(room, request).who)
+        made = await to_thread(task_of, room, id, new.asked(given), me.who, me.identity)
     except Unknown as error:
         raise missing(str(error)) from error
     except (ValueError, *TROUBLE) as error:
