@@ -14,8 +14,8 @@ DOCUMENTS = ("design.md", "test-report.md", "review.md")
 
 def documents(repo: git.Repo, head: str, folder: str) -> dict[str, str]:
     """What the stages of a task wrote so far, by name; `folder` is that of its record."""
-    found = {name: git.read(repo, head, f"{folder}/{name}") for name in DOCUMENTS}
-    return {name: data.decode("utf-8", "replace") for name, data in found.items() if data}
+    found = git.texts(repo, head, *(f"{folder}/{name}" for name in DOCUMENTS))
+    return {path.rpartition("/")[2]: data.decode("utf-8", "replace") for path, data in found.items() if data}
 
 
 def opening(
@@ -37,17 +37,19 @@ def opening(
     a prompt of the repository's own that cannot be used.
     """
     changed = set(change(repo, head, base, base)) - generated(folder)
-    own = git.read(repo, base, f".pullwright/prompts/{stage}.md")
+    prompt = f".pullwright/prompts/{stage}.md"
+    there = git.texts(repo, base, prompt, "AGENTS.md")
+    own = there.get(prompt)
     return prompting.opening(
         stage=stage,
         template=own.decode("utf-8", "replace") if own else prompting.packaged(stage),
-        template_name=f".pullwright/prompts/{stage}.md" if own else f"{stage}.md",
+        template_name=prompt if own else f"{stage}.md",
         request=request,
         folder=folder,
         checks=settings.checks,
         tests=settings.tests,
         documents=documents(repo, head, folder),
-        guidance=(git.read(repo, base, "AGENTS.md") or b"").decode("utf-8", "replace"),
+        guidance=there.get("AGENTS.md", b"").decode("utf-8", "replace"),
         feedback=feedback,
         conflicts=conflicts,
         changed=sorted(changed),

@@ -1,7 +1,7 @@
 """One look at the hub: fetch, read the settings and the tasks of base, and where each task stands."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -20,7 +20,7 @@ from runner.record import Record
 from runner.sight import Sight
 from runner.sight.lineage import Lineage
 from runner.sight.owners import by_task
-from runner.sight.pipes import Pipes
+from runner.sight.pipes import Pipes, iso
 from runner.state import TaskState
 from runner.subtasks import families, waiting
 from runner.task import Task, TaskFile
@@ -131,8 +131,7 @@ def fetch_refs(site: Site) -> Refs:
                 f"cannot read the hub {git.public(site.hub.url)}: {error.stderr.strip()}",
                 "check the remote: git remote -v",
             ) from error
-        branches = {name.removeprefix(HEADS): oid for name, oid in git.refs(site.repo, HEADS).items()}
-        ours = {name.removeprefix(OURS): oid for name, oid in git.refs(site.repo, OURS).items()}
+        branches, ours = mirrored(site.repo)
     name = base_branch(site)
     if name not in branches:
         first = "commit something on it" if site.hub.own else f"git push origin {name}"
@@ -141,6 +140,16 @@ def fetch_refs(site: Site) -> Refs:
             f"{first}; another base branch is named by `base:` in agents.yaml",
         )
     return Refs(branches[name], name, branches, ours)
+
+
+def mirrored(repo: git.Repo) -> tuple[dict[str, str], dict[str, str]]:
+    """The hub's refs as the mirror has them: branch → commit, and ref below `refs/pullwright/` → commit."""
+    there = git.refs(repo, HEADS, OURS)
+    branches, ours = (
+        {name.removeprefix(prefix): oid for name, oid in there.items() if name.startswith(prefix)}
+        for prefix in (HEADS, OURS)
+    )
+    return branches, ours
 
 
 def base_branch(site: Site) -> str:
@@ -162,27 +171,32 @@ def read_settings(repo: git.Repo, base: str) -> Settings:
 
 def created_at(repo: git.Repo, base: str) -> dict[str, str]:
     """Task id → when its file first came to base (ISO 8601, UTC)."""
-    env = {"TZ": "UTC"}
-    form = ("--format=%x01%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", "--diff-filter=A", "--name-only", "--reverse")
-    out = git.git(repo, "log", "--first-parent", "-m", "--no-renames", *form, base, "--", "tasks", env=env)
     found: dict[str, str] = {}
-    for block in out.split("\x01")[1:]:
-        when, *paths = [line for line in block.splitlines() if line]
-        for path in paths:
-            found.setdefault(path.rpartition("/")[2].removesuffix(".yaml"), when)
+    for _, when, path in _moves(repo, base, "A"):
+        found.setdefault(path.rpartition("/")[2].removesuffix(".yaml"), iso(int(when)))
     return found
 
 
 def reverted_at(repo: git.Repo, base: str) -> dict[str, str]:
     """Task id → the last commit that took its record off base, for every task whose record base once held."""
-    form = ("--format=%x01%H", "--diff-filter=D", "--name-only", "--no-renames", "--reverse")
-    out = git.git(repo, "log", "--first-parent", "-m", *form, base, "--", "tasks")
     found: dict[str, str] = {}
-    for block in out.split("\x01")[1:]:
-        commit, *paths = [line for line in block.splitlines() if line]
-        found |= {path.split("/")[-2]: commit for path in paths if path.endswith(f"/{RECORD}")}
+    for commit, _, path in _moves(repo, base, "D"):
+        if path.endswith(f"/{RECORD}"):
+            found[path.split("/")[-2]] = commit
     still = {file.path.split("/")[-2] for file in git.files(repo, base, "tasks") if file.path.endswith(f"/{RECORD}")}
     return {task: commit for task, commit in found.items() if task not in still}
+
+
+def _moves(repo: git.Repo, base: str, kind: str) -> Iterator[tuple[str, str, str]]:
+    """What came to (`A`) or went from (`D`) `tasks/` on base's own line, oldest first: commit, seconds, path."""
+    form = ("--first-parent", "-m", "--no-renames", "--format=%x01%H %ct", "--diff-filter=AD", "--name-status")
+    out = git.git_once(repo, [base], "log", *form, "--reverse", base, "--", "tasks")
+    for block in out.split("\x01")[1:]:
+        head, *lines = [line for line in block.splitlines() if line]
+        commit, when = head.split(" ")
+        for what, _, path in (line.partition("\t") for line in lines):
+            if what == kind:
+                yield commit, when, path
 
 
 def removed(eyes: Eyes, refs: Refs, known: set[str]) -> list[TaskState]:

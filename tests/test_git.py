@@ -1,6 +1,7 @@
 """Git on the trusted side: byte for byte, without anyone's configuration, and for every file name."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -163,6 +164,50 @@ def test_a_message_can_hold_whatever_a_model_says(repo: Repo) -> None:
     tree = git.tree_from(repo, None, [])
     made = git.commit(repo, tree, [], "NUL \0, half a character \ud83d, --flag\n::add-mask::x\n")
     assert git.log(repo, made, "%B")[0].startswith("NUL , half a character ?, --flag\n::add-mask::x")
+
+
+# What is asked only once
+
+
+def seen(repo: Repo, first: str, second: str) -> tuple[object, ...]:
+    read = git.files(repo, second), git.read(repo, second, "a"), git.tree_of(repo, second)
+    return *read, git.differences(repo, first, second), git.is_ancestor(repo, first, second)
+
+
+def test_what_git_said_of_full_ids_is_not_asked_again(repo: Repo) -> None:
+    first = commit(repo, {"a": b"1"})
+    second = commit(repo, {"a": b"2"}, first)
+    before = seen(repo, first, second)
+    shutil.rmtree(repo.git_dir / "objects")
+    assert seen(repo, first, second) == before
+
+
+def test_what_a_name_stands_for_is_asked_each_time(repo: Repo) -> None:
+    for content in (b"1", b"2"):
+        git.git(repo, "update-ref", "refs/heads/x", commit(repo, {"a": content}))
+        assert git.read(repo, "refs/heads/x", "a") == content
+        assert git.log(repo, "x", "%H") == [git.resolve(repo, "refs/heads/x")]
+
+
+def test_what_was_not_there_is_asked_for_again(repo: Repo, tmp_path: Path) -> None:
+    other = git.init_bare(tmp_path / "other.git")
+    first = commit(other, {"a": b"1"})
+    second = commit(other, {"a": b"2"}, first)
+    git.git(other, "update-ref", "refs/heads/x", second)
+    blob = git.files(other, second)[0].blob
+    assert git.blobs(repo, [blob]) == {}
+    assert not git.is_ancestor(repo, first, second)
+    git.fetch(repo, str(other.git_dir), "+refs/heads/x:refs/heads/x")
+    assert git.blobs(repo, [blob]) == {blob: b"2"}
+    assert git.is_ancestor(repo, first, second)
+
+
+def test_a_long_answer_is_not_kept_in_memory(repo: Repo) -> None:
+    here = commit(repo, {f"{'long' * 40}/{number}": b"" for number in range(100)})
+    assert len(git.files(repo, here)) == 100
+    shutil.rmtree(repo.git_dir / "objects")
+    with pytest.raises(git.GitError):
+        git.files(repo, here)
 
 
 # Nobody's configuration

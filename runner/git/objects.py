@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from runner.git.memory import git_once
 from runner.git.process import GitError, Repo, execute, git
 
 
@@ -17,10 +18,13 @@ class Identity(NamedTuple):
 
 RUNNER = Identity("Pullwright", "runner@pullwright.invalid")
 
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+"""The tree of nothing, which every Git knows without having it: `git hash-object -t tree /dev/null`."""
+
 
 def tree_of(repo: Repo, rev: str) -> str:
     """The tree id of a commit."""
-    return git(repo, "rev-parse", "--verify", "--quiet", rev + "^{tree}")
+    return git_once(repo, [rev], "rev-parse", "--verify", "--quiet", rev + "^{tree}")
 
 
 def tree_with(repo: Repo, tree: str | None, changes: Mapping[str, bytes | None]) -> str:

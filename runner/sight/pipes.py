@@ -49,7 +49,6 @@ class Pipes:
         self._trees: dict[str, str] = {}
         self._ready: dict[str, bytes] = {}
         self._last: tuple[str, str, list[Change]] = ("", "", [])
-        self.empty_tree = git.git(repo, "hash-object", "-t", "tree", "--stdin")
 
     def __enter__(self) -> Self:
         return self
@@ -109,7 +108,7 @@ class Pipes:
         found = self._trees.get(name)
         if found is None:
             commit = self.commit(name) if name else None
-            found = self._know(name, commit.tree if commit else self.empty_tree)
+            found = self._know(name, commit.tree if commit else git.EMPTY_TREE)
         return found
 
     def _know(self, name: str, tree: str) -> str:

@@ -1,6 +1,7 @@
 """What is looked at before an agent's files become a commit that leaves this host: no change may bring a secret."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from runner import git, workspace
 from runner.claims.lease import Lease
@@ -30,18 +31,20 @@ def collect(lease: Lease, space: Workspace) -> str:
 
 def secret_in(repo: git.Repo, redactor: Redactor, there: list[str], tree: str) -> str | None:
     """The first file of `tree` that holds a secret which it has at none of the commits `there`, with the kind of it."""
-    paths = git.changed(repo, there[0], tree).keys()
-    after = {file.path: file.blob for file in git.files(repo, tree) if file.path in paths} if paths else {}
-    before = [file for rev in there for file in git.files(repo, rev) if file.path in paths] if paths else []
-    known = {(file.path, file.blob) for file in before}
-    new = {path: blob for path, blob in after.items() if (path, blob) not in known}
-    texts = git.blobs(repo, {*new.values(), *(file.blob for file in before if file.path in new)})
+    sides = [{each.path: each for each in git.differences(repo, rev, tree)} for rev in there]
+    new = {path: each.new for path, each in sides[0].items() if each.new and all(_is_new(path, side) for side in sides)}
+    before = {path: [blob for side in sides if (blob := side[path].old)] for path in new}
+    texts = git.blobs(repo, {*new.values(), *chain.from_iterable(before.values())})
     for path, blob in new.items():
-        old = b"\n".join(texts[file.blob] for file in before if file.path == path)
+        old = b"\n".join(texts[blob] for blob in before[path])
         found = new_secret(redactor, path, old, texts[blob])
         if found is not None:
             return found
     return None
+
+
+def _is_new(path: str, side: dict[str, git.Difference]) -> bool:
+    return path in side and side[path].old != side[path].new
 
 
 def pieces_in(repo: git.Repo, redactor: Redactor, there: list[str], tree: str) -> str | None:
@@ -59,8 +62,7 @@ def pieces_in(repo: git.Repo, redactor: Redactor, there: list[str], tree: str) -
 
 def _brought(repo: git.Repo, head: str, tree: str) -> dict[str, str]:
     """Path → text of every file in `tree` that differs from `head`, in the order of their names."""
-    paths = git.changed(repo, head, tree).keys()
-    files = {file.path: file.blob for file in git.files(repo, tree) if file.path in paths} if paths else {}
+    files = {each.path: each.new for each in git.differences(repo, head, tree) if each.new}
     texts = _texts(repo, list(files.values()))
     return {path: texts.get(blob, "") for path, blob in sorted(files.items())}
 

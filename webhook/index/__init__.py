@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from runner import git
 from runner.agents import Settings
 from runner.host import Site
-from runner.observe import HEADS, OURS
+from runner.observe import mirrored
 from runner.progress import Afresh, Refs
 from runner.sight import Sight
 from runner.sight.owners import by_task
@@ -89,8 +88,7 @@ class Index:
     def _newest(self, refs: Refs) -> Refs:
         if str(self.path) == ":memory:":
             return refs
-        branches = {name.removeprefix(HEADS): oid for name, oid in git.refs(self.site.repo, HEADS).items()}
-        ours = {name.removeprefix(OURS): oid for name, oid in git.refs(self.site.repo, OURS).items()}
+        branches, ours = mirrored(self.site.repo)
         return Refs(branches.get(refs.base_name, refs.base), refs.base_name, branches, ours)
 
     def _stored_refs(self, base_name: str) -> Refs:

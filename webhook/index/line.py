@@ -3,6 +3,7 @@
 import sqlite3
 from typing import NamedTuple
 
+from runner import git
 from runner.sight import Sight
 from webhook import store
 from webhook.index import landings
@@ -33,7 +34,7 @@ def _from_nothing(conn: sqlite3.Connection, sight: Sight, now: str) -> Moved:
     for table in ("births", "landings", "settings"):
         conn.execute(f"DELETE FROM {table}")
     line = sight.pipes.first_parents(now) or []
-    landings.store(conn, landings.told(sight.pipes, line, 0, sight.pipes.empty_tree))
+    landings.store(conn, landings.told(sight.pipes, line, 0, git.EMPTY_TREE))
     store.put(conn, "depth", str(len(line)))
     sight.stand_on(now)
     sight.pipes.make_ready(sight.ground.contents())
