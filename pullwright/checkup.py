@@ -108,8 +108,13 @@ def _person(site: Site) -> Iterator[Finding]:
 def _hub(site: Site, refs: Refs) -> Finding:
     """The hub answered; whether it takes branches is asked by a push that is only tried."""
     trial = f"{refs.base}:refs/heads/agents/doctor/design"
-    done = git.execute(site.repo, "push", "--dry-run", "--porcelain", site.hub.url, trial, network=True)
     place = "this repository itself" if site.hub.own else git.public(site.hub.url)
+    try:
+        done = git.execute(site.repo, "push", "--dry-run", "--porcelain", site.hub.url, trial, network=True)
+    except git.TooLong as error:
+        return Finding(
+            "hub", "problem", f"{place} can be read, but a push has no answer: {error.stderr}", git.Silent.WAY_OUT
+        )
     if done.returncode == 0:
         return Finding("hub", "fine", f"{place}, base branch {refs.base_name}")
     words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]

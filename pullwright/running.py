@@ -26,6 +26,17 @@ if TYPE_CHECKING:
     from pullwright.live.view import LiveView
 
 
+@contextlib.contextmanager
+def _ending() -> Iterator[None]:
+    """SIGTERM, as a service or a shutdown sends it, ends a run like ^C: what is there is pushed, and no git stays."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@_ending()
 def run_here(
     folder: Path, *, task: str | None, stage: str | None, once: bool, forever: bool, plain: bool = False
 ) -> int:
@@ -69,7 +80,7 @@ def _take_turns(
     held: dict[str, Step] = {}
     host = wiring.host(site, view.settings, say=screen.say)
     host.sandbox.check()
-    with _ending(), screen:
+    with screen:
         screen.say(f"sandbox: {host.sandbox.level}")
         if forever:
             turns = worker.watch(host, task=task, stage=stage, sleep=screen.pause)
@@ -84,16 +95,6 @@ def _take_turns(
         except Left:
             pass  # the person stops here; how things stand is told as after any other run
     return held
-
-
-@contextlib.contextmanager
-def _ending() -> Iterator[None]:
-    """SIGTERM, as a service or a shutdown sends it, ends a run like ^C: what is there is pushed."""
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def show(steps: list[Step], site: Site, view: View) -> None:

@@ -197,7 +197,7 @@ def append(repo: git.Repo, url: str, ref: str, command: Command, *, tries: int =
         answer = git.push(repo, url, move)
         if answer.flags.get(ref) in ("*", " ") or git.remote_refs(repo, url, ref).get(ref) == move.new:
             return
-        said = answer.said
+        said = answer.refusal()
     raise UserError(
         f"the hub did not take the command {command.verb}: {said}", "look at the remote's rules for refs/pullwright/*"
     )

@@ -126,6 +126,8 @@ def fetch_refs(site: Site) -> Refs:
     with lock(site.state, "fetch"):  # two fetches into the same refs get in each other's way
         try:
             git.fetch(site.repo, site.hub.url, *REFSPECS)
+        except git.Silent:
+            raise
         except git.GitError as error:
             raise UserError(
                 f"cannot read the hub {git.public(site.hub.url)}: {error.stderr.strip()}",
@@ -157,8 +159,7 @@ def base_branch(site: Site) -> str:
     at_hand = site.folder / "agents.yaml"
     if at_hand.is_file():
         return parse_settings(at_hand.read_bytes()).base
-    head = git.execute(site.repo, "ls-remote", "--symref", site.hub.url, "HEAD", network=True).stdout.decode()
-    return head.removeprefix("ref: refs/heads/").partition("\t")[0] if head.startswith("ref: ") else "main"
+    return git.head_branch(site.repo, site.hub.url) or "main"
 
 
 def read_settings(repo: git.Repo, base: str) -> Settings:

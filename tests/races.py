@@ -56,7 +56,7 @@ def chances(hub: Path, refuse: int, lose: int) -> None:
 # --- Git over HTTP -------------------------------------------------------------------------------------------------
 
 
-class _Backend(BaseHTTPRequestHandler):
+class Backend(BaseHTTPRequestHandler):
     """One request by `git http-backend`, as any web server runs it (https://git-scm.com/docs/git-http-backend)."""
 
     protocol_version = "HTTP/1.1"
@@ -91,7 +91,8 @@ class _Backend(BaseHTTPRequestHandler):
         done = subprocess.run(["git", "http-backend"], input=body, capture_output=True, env=env)
         self._answer(done.stdout)
 
-    def _answer(self, said: bytes) -> None:
+    def _answer(self, said: bytes, share: float = 1.0) -> None:
+        """Send it, or only the first `share` of its body."""
         head, _, body = said.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().splitlines() if ": " in line)
         self.send_response(int(headers.pop("Status", "200").split()[0]))
@@ -99,13 +100,13 @@ class _Backend(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[: int(len(body) * share)])
 
 
 @contextmanager
-def over_http(root: Path) -> Iterator[str]:
+def over_http(root: Path, how: type[Backend] = Backend) -> Iterator[str]:
     """Serve the bare repositories below `root` on loopback; yields the address of `root`."""
-    handler = type("Backend", (_Backend,), {"root": root})
+    handler = type("Handler", (how,), {"root": root})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

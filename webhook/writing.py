@@ -113,9 +113,12 @@ def _onto_base(site: Site, refs: Refs, slug: str, made: str) -> bool:
         return True
     if git.remote_refs(site.repo, site.hub.url, target).get(target) == made:
         return True
+    refused = answer.refusal()
     moved = git.push(site.repo, site.hub.url, git.Push(aside, made, ""))
-    if moved.flags.get(aside) != "*":
-        raise Conflict(f"the hub takes the task neither on {refs.base_name} nor beside it: {moved.said or answer.said}")
+    if moved.flags.get(aside) != "*" and git.remote_refs(site.repo, site.hub.url, aside).get(aside) != made:
+        raise Conflict(
+            f"the hub takes the task neither on {refs.base_name} nor beside it: {moved.refusal() or refused}"
+        )
     own = site.hub.own
     if own is None or subprocess.run(_forward(made), cwd=own, capture_output=True).returncode != 0:
         return False

@@ -84,7 +84,7 @@ def create(repo: git.Repo, url: str, stage: StageRef, commit: str, *also: git.Pu
         taken = [move.ref for move in also if move.ref in there]
         if taken:
             return Lost(f"{', '.join(taken)} has come to be: look again")
-        said = answer.said
+        said = answer.refusal()
     raise UserError(f"the hub does not take the branch {stage_branch(*stage)}: {said}", _remedy(said))
 
 
@@ -107,7 +107,7 @@ def advance(repo: git.Repo, url: str, branch: str, new: str, old: str, *also: gi
             return Lost(f"{branch} is no longer there: somebody deleted it")
         if there != old:
             return Lost(f"{branch} is no longer ours: it is at {there}")
-        said = answer.said
+        said = answer.refusal()
     raise UserError(f"the hub does not take {branch}: {said}", _remedy(said))
 
 
@@ -122,16 +122,21 @@ def release(repo: git.Repo, url: str, branch: str, commit: str) -> None:
         answer = git.push(repo, url, git.Push(target, "", commit))
         if answer.flags.get(target) == "-" or look(repo, url, target).get(target) != commit:
             return
-        said = answer.said
+        said = answer.refusal()
     raise UserError(f"the hub does not let {branch} be deleted: {said}", _remedy(said))
 
 
 def look(repo: git.Repo, url: str, *refs: str) -> dict[str, str]:
-    """What refs of the hub are now. Raises `git.Unreachable` when it gives no answer however often it is asked."""
+    """What refs of the hub are now. Raises `git.Unreachable` when it gives no answer however often it is asked.
+
+    One that is silent is asked once: those who own a stage have a lease that runs.
+    """
     for number in range(TRIES - 1):
         _pause(number)
         try:
             return git.remote_refs(repo, url, *refs)
+        except git.Silent:
+            raise
         except git.Unreachable:
             continue
     return git.remote_refs(repo, url, *refs)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,13 +22,20 @@ TRAJECTORY = "trajectory.jsonl"
 MEETINGS = 3  # how often one push may meet commits that people pushed in between
 
 
+class Sent(NamedTuple):
+    """A commit of ours whose push had no answer: the hub may have it, with the trajectory that went along."""
+
+    commit: str
+    trajectory: str
+
+
 @dataclass
 class Lease:
     """Our hold on a stage: `head` is the last commit that the hub has of us, `pushed` when (monotonic seconds).
 
     `pending` is base's head where it conflicts with the work: merging it is the agent's first task. `target` is the
     commit that the stage's change is measured against, `accepted` the task branch: what it holds was merged before.
-    `met` names the files that people changed on our branch meanwhile.
+    `met` names the files that people changed on our branch meanwhile, `sent` is what the hub may have of us besides.
     """
 
     host: Host
@@ -43,6 +51,7 @@ class Lease:
     conflicts: tuple[str, ...] = ()
     trajectory: str = ""
     met: tuple[str, ...] = ()
+    sent: tuple[Sent, ...] = ()
     clock: Callable[[], float] = time.monotonic
     pushed: float = field(init=False)
 
@@ -109,23 +118,29 @@ class Lease:
         Where people pushed onto the branch meanwhile, `commit` is merged with theirs first; `met` then names the files
         that they changed. Lost says why the branch is not ours any more.
         """
-        also, old = self.with_trajectory(trajectory), self.head
+        old = self.head
         for _ in range(MEETINGS):
-            answer = claims.advance(self.host.repo, self.host.hub.url, self.branch, commit, old, *also)
+            answer = self.advance(commit, old, *self.with_trajectory(trajectory))
             if isinstance(answer, Won):
-                self.pushed_at(answer.commit)
-                self.trajectory = also[0].new if also else self.trajectory
                 return answer
             theirs = self._there()
             why = self._why_lost(theirs) if theirs else answer.reason
             if theirs is None or why:
                 return Lost(why)
-            commit, old = self._with_theirs(commit, theirs), theirs
+            commit, old = self._upon(commit, theirs), theirs
         return Lost(f"{self.branch} keeps moving: look again")
 
-    def pushed_at(self, commit: str) -> None:
-        """The hub has `commit` of us now: the lease begins anew."""
-        self.head, self.pushed = commit, self.clock()
+    def advance(self, commit: str, old: str, *also: git.Push) -> Won | Lost:
+        """Move the branch from `old`, which it holds, to `commit`, and the trajectory with it.
+
+        The lease is as old as the push: whoever watches the branch may have seen the commit long before we hear of it.
+        """
+        began, trajectory = self.clock(), also[0].new if also else self.trajectory
+        self.sent = (*self.sent, Sent(commit, trajectory))
+        answer = claims.advance(self.host.repo, self.host.hub.url, self.branch, commit, old, *also)
+        if isinstance(answer, Won):
+            self.head, self.pushed, self.trajectory, self.sent = commit, began, trajectory, ()
+        return answer
 
     def _there(self) -> str | None:
         """The head of the branch on the hub, fetched."""
@@ -146,6 +161,15 @@ class Lease:
         if now.state != ours.state:
             return f"{lost}: it is {now.state}"
         return "" if git.is_ancestor(self.host.repo, self.head, there) else f"{lost}: somebody has rewritten it"
+
+    def _upon(self, commit: str, theirs: str) -> str:
+        """Our commit upon what the hub has: a push of our own of which we had heard nothing, or people's commits."""
+        repo = self.host.repo
+        landed = next((one for one in reversed(self.sent) if git.is_ancestor(repo, one.commit, theirs)), None)
+        if landed is not None:
+            self.head, self.trajectory = landed
+            commit = git.commit(repo, git.tree_of(repo, commit), (commit, self.head), "Take up what had arrived\n")
+        return commit if theirs == self.head else self._with_theirs(commit, theirs)
 
     def _with_theirs(self, commit: str, theirs: str) -> str:
         """Our commit merged with people's."""

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import ParamSpec, Self, TypeVar
 
-from runner import claims, git, wording
+from runner import git, wording
 from runner.agents import lease_seconds
 from runner.claims import Won
 from runner.claims.lease import Lease
@@ -23,6 +23,11 @@ def renew_after(seconds: float, part: float) -> float:
     Never twice within a minute, but for leases so short that this and the third exclude each other.
     """
     return min(max(PUSH_EVERY, seconds * part), seconds / 3)
+
+
+def again_after(waited: float) -> float:
+    """Seconds until a hub is asked again that made us wait for nothing: at least half of the time is for the work."""
+    return max(RETRY_EVERY, waited)
 
 
 class Pulse:
@@ -59,7 +64,9 @@ class Pulse:
         pause = self._left()
         while not self._stop.wait(pause):
             with self._quiet:
-                pause = self._left() if self._left() > 0 or self._renew() else RETRY_EVERY
+                began = self.lease.clock()
+                well = self._left() > 0 or self._renew()
+                pause = self._left() if well else again_after(self.lease.clock() - began)
 
     def _left(self) -> float:
         return max(0.0, self.lease.pushed + self.due - self.lease.clock())
@@ -71,9 +78,6 @@ class Pulse:
             made = git.commit(
                 repo, git.tree_of(repo, lease.head), (lease.head,), wording.checkpoint(lease.ref, lease.entry)
             )
-            answer = claims.advance(repo, lease.host.hub.url, lease.branch, made, lease.head)
+            return isinstance(lease.advance(made, lease.head), Won)
         except (UserError, git.GitError):
             return False
-        if isinstance(answer, Won):
-            lease.pushed_at(made)
-        return isinstance(answer, Won)

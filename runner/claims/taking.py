@@ -40,7 +40,7 @@ def claim(
     answer = claims.create(host.repo, host.hub.url, ref, made, *first, *trajectory)
     if isinstance(answer, Lost):
         return answer
-    lease.pushed_at(made)
+    lease.head = made
     lease.trajectory = trajectory[0].new if trajectory else lease.trajectory
     return _still_wanted(lease, state, seen) or lease
 

@@ -92,10 +92,11 @@ class Local:
             return Refused("moved", f"{proposal.target} has moved")
         if now.get(branch) != proposal.head:
             return Refused("moved", f"{proposal.branch} has moved")
+        said = _last_words(answer.refusal())
         there_or_here = proposal.branch if self.own else f"origin/{proposal.branch}"
         return Refused(
             "hold",
-            f"{proposal.target} does not take direct pushes ({_last_words(answer.said)}); merge it as that "
+            f"{proposal.target} does not take direct pushes ({said}); merge it as that "
             f"repository's rules want it: {'' if self.own else 'git fetch && '}git merge --no-ff {there_or_here}",
         )
 

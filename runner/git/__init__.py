@@ -5,22 +5,9 @@ fsmonitor or configuration of a user or of an agent is in force (docs/sandbox.md
 Refs move by `git push` and `git update-ref` alone: both compare and swap, which library calls do not.
 """
 
-from runner.git.hub import LOCKED, Push, Pushed, Unreachable, fetch, push, remote_refs
-from runner.git.memory import git_once
+from runner.git.hub import LOCKED, Push, Pushed, Silent, Unreachable, fetch, head_branch, push, remote_refs
 from runner.git.mirror import AS_COMMITTED, UNWANTED, init_bare
-from runner.git.objects import (
-    EMPTY_TREE,
-    RUNNER,
-    Identity,
-    Merge,
-    check_out,
-    commit,
-    merge,
-    put,
-    tree_from,
-    tree_of,
-    tree_with,
-)
+from runner.git.objects import RUNNER, Identity, Merge, check_out, commit, merge, put, tree_from, tree_of, tree_with
 from runner.git.process import (
     MIN_VERSION,
     GitError,
@@ -33,30 +20,14 @@ from runner.git.process import (
     public,
     require_git,
 )
-from runner.git.reading import (
-    Difference,
-    File,
-    blobs,
-    changed,
-    differences,
-    files,
-    is_ancestor,
-    log,
-    read,
-    refs,
-    resolve,
-    sizes,
-    texts,
-)
+from runner.git.reading import File, blobs, changed, files, is_ancestor, log, read, refs, resolve, sizes
 
 __all__ = [
     "AS_COMMITTED",
-    "EMPTY_TREE",
     "LOCKED",
     "MIN_VERSION",
     "RUNNER",
     "UNWANTED",
-    "Difference",
     "File",
     "GitError",
     "Identity",
@@ -64,6 +35,7 @@ __all__ = [
     "Push",
     "Pushed",
     "Repo",
+    "Silent",
     "TooLong",
     "Unreachable",
     "beginning",
@@ -71,13 +43,12 @@ __all__ = [
     "changed",
     "check_out",
     "commit",
-    "differences",
     "environment",
     "execute",
     "fetch",
     "files",
     "git",
-    "git_once",
+    "head_branch",
     "init_bare",
     "is_ancestor",
     "log",
@@ -91,7 +62,6 @@ __all__ = [
     "require_git",
     "resolve",
     "sizes",
-    "texts",
     "tree_from",
     "tree_of",
     "tree_with",

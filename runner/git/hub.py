@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from runner.errors import UserError
-from runner.git.process import GitError, Repo, execute, git, public
+from runner.git import waiting
+from runner.git.process import GitError, Repo, TooLong, execute, git, public
 
 LOCKED = 5.0  # seconds after which nobody holds a lock on our refs any more
 
@@ -14,19 +15,42 @@ LOCKED = 5.0  # seconds after which nobody holds a lock on our refs any more
 class Unreachable(GitError, UserError):
     """The hub gave no answer: it is away, the way there is broken, or it does not let us in."""
 
-    def __init__(self, url: str, error: GitError) -> None:
-        said = error.stderr.strip()
-        UserError.__init__(self, f"the hub {url} cannot be reached: {said}", "run it again when it can: git ls-remote")
+    WAY_OUT = "run it again when it can: git ls-remote"
+
+    def __init__(self, url: str, error: GitError, *more: str) -> None:
+        said = "; ".join((error.stderr.strip(), *more))
+        UserError.__init__(self, f"the hub {public(url)} cannot be reached: {said}", self.WAY_OUT)
         self.status, self.stderr = error.status, error.stderr
+
+
+class Silent(Unreachable):
+    """The hub took the connection and then said nothing. To ask it again at once is to wait as long again."""
+
+    WAY_OUT = "see whether it answers: git ls-remote; PULLWRIGHT_HUB_SILENCE=SECONDS gives a slow one longer"
+
+
+def _unreachable(url: str, error: GitError) -> Unreachable:
+    return Silent(url, error) if isinstance(error, TooLong) else Unreachable(url, error)
 
 
 def remote_refs(repo: Repo, url: str, *patterns: str) -> dict[str, str]:
     """What the hub's refs are now, asked for and not remembered. Raises `Unreachable`."""
-    try:
-        out = git(repo, "ls-remote", "--refs", url, *patterns, network=True)
-    except GitError as error:
-        raise Unreachable(url, error) from error
+    out = _asked(repo, url, "--refs", url, *patterns)
     return {name: oid for oid, _, name in (line.partition("\t") for line in out.splitlines())}
+
+
+def head_branch(repo: Repo, url: str) -> str | None:
+    """The branch that the hub calls its own, if it names one. Raises `Unreachable`."""
+    head = _asked(repo, url, "--symref", url, "HEAD")
+    return head.removeprefix("ref: refs/heads/").partition("\t")[0] if head.startswith("ref: ") else None
+
+
+def _asked(repo: Repo, url: str, *words: str) -> str:
+    """What ls-remote says. However slowly refs drip, there is an end to it."""
+    try:
+        return git(repo, "ls-remote", *words, network=True, seconds=5 * waiting.silence())
+    except GitError as error:
+        raise _unreachable(url, error) from error
 
 
 def fetch(repo: Repo, url: str, *refspecs: str) -> None:
@@ -37,8 +61,8 @@ def fetch(repo: Repo, url: str, *refspecs: str) -> None:
             git(repo, "fetch", *still, url, *refspecs, network=True)
             return
         except GitError as error:
-            if not _unlock_refs(repo):
-                raise Unreachable(url, error) from error
+            if isinstance(error, TooLong) or not _unlock_refs(repo):
+                raise _unreachable(url, error) from error
 
 
 def _unlock_refs(repo: Repo) -> bool:
@@ -69,6 +93,16 @@ class Pushed(NamedTuple):
 
     flags: dict[str, str]
     said: str
+    silent: Silent | None = None
+
+    def refusal(self) -> str:
+        """What was said to a push that has not landed so far, as the hub was asked since.
+
+        Raises `Silent` where it was given up: it may land yet, and no other push should go after it.
+        """
+        if self.silent is not None:
+            raise self.silent
+        return self.said
 
 
 def push(repo: Repo, url: str, *moves: Push) -> Pushed:
@@ -81,7 +115,11 @@ def push(repo: Repo, url: str, *moves: Push) -> Pushed:
     leases = [f"--force-with-lease={move.ref}:{move.old}" for move in moves]
     specs = [f"{move.new}:{move.ref}" for move in moves]
     atomic = ["--atomic"] if len(moves) > 1 else []
-    done = execute(repo, "push", "--porcelain", "--no-verify", *atomic, *leases, url, *specs, network=True)
+    words = ("push", "--porcelain", "--no-verify", *atomic, *leases, url, *specs)
+    try:
+        done = execute(repo, *words, network=True)
+    except TooLong as error:
+        return Pushed({}, error.stderr, Silent(url, error, "what was pushed may arrive there all the same"))
     return Pushed(
         dict(_flags(done.stdout.decode("utf-8", "replace"))), public(done.stderr.decode("utf-8", "replace").strip())
     )

@@ -1,13 +1,16 @@
 """A git process: which configuration is in force, what it sees of the environment, and what it said."""
 
+import math
 import os
 import re
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from runner.errors import UserError
+from runner.git import waiting
 
 MIN_VERSION = (2, 38)  # `git merge-tree --write-tree`
 
@@ -27,6 +30,9 @@ _GUARDS = (
     "maintenance.auto=false",
     "commit.gpgSign=false",
     "protocol.ext.allow=never",
+    # The last resort for a helper whose runner was killed while the hub said nothing; `waiting` comes long before.
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=3600",
 )
 
 
@@ -40,10 +46,10 @@ class GitError(Exception):
 
 
 class TooLong(GitError):
-    """A git command was given up. What it did is half done."""
+    """A git command was given up. What it did is half done; what it asked of a hub may be done there all the same."""
 
-    def __init__(self, args: tuple[str, ...], seconds: float) -> None:
-        super().__init__(args, 124, f"not done within {seconds:g} s")
+    def __init__(self, args: tuple[str, ...], why: str) -> None:
+        super().__init__(args, 124, why)
 
 
 def public(text: str) -> str:
@@ -105,19 +111,28 @@ def execute(
     cwd: Path | None = None,
     seconds: float | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run git and return what came of it, whatever its exit status. Raises `TooLong` where it takes more `seconds`."""
+    """Run git and return what came of it, whatever its exit status.
+
+    Raises `TooLong` where it takes more `seconds`, or (`network`) where the hub is silent for longer than it may be.
+    """
     guards = [word for guard in _GUARDS for word in ("-c", guard)]
-    try:
-        return subprocess.run(
-            ["git", *guards, *args],
-            input=stdin,
-            capture_output=True,
-            env=environment(repo, network=network) | dict(env or {}),
-            cwd=cwd or (repo.work_tree if repo is not None and repo.work_tree is not None else Path("/")),
-            timeout=seconds,
-        )
-    except subprocess.TimeoutExpired:
-        raise TooLong(args, seconds or 0) from None
+    most, silent = seconds or math.inf, waiting.silence() if network else math.inf
+    with subprocess.Popen(
+        ["git", *guards, *args],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(repo, network=network) | dict(env or {}),
+        cwd=cwd or (repo.work_tree if repo is not None and repo.work_tree is not None else Path("/")),
+    ) as run:
+        began = time.monotonic()
+        try:
+            out, err = waiting.answer(run, stdin, most=most, silent=silent)
+        except subprocess.TimeoutExpired:
+            late = time.monotonic() - began >= most
+            why = f"not done within {most:g} s" if late else f"nothing was heard for {silent:g} s"
+            raise TooLong(args, why) from None
+    return subprocess.CompletedProcess(run.args, run.returncode, out, err)
 
 
 def git(

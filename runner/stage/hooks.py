@@ -6,7 +6,7 @@ from runner import commands, git, workspace
 from runner.agents import lease_seconds
 from runner.claims import Lost
 from runner.claims.lease import Lease
-from runner.claims.pulse import RETRY_EVERY, renew_after
+from runner.claims.pulse import again_after, renew_after
 from runner.commands import Command
 from runner.errors import ToolError
 from runner.loop.dialogue import Said, Stopped
@@ -46,7 +46,7 @@ class Hooks:
 
         A hub that gives no answer does not stop the work, until our lease may have gone to somebody else.
         """
-        said: list[Said] = []
+        said, began = list[Said](), self.lease.clock()
         if self.feedback and self.lease.entry.claim not in self.trajectory.heard:
             said.append(Said(self.lease.entry.claim, self.feedback))
         lost = None
@@ -58,7 +58,7 @@ class Hooks:
             renew = renew_after(lease_seconds(self.lease.settings.policy), 0.25)
             lost = self._renew() if self._due(self.lease.pushed, renew) else None
         except git.Unreachable as error:
-            lost = self._away(error)  # what was heard before it was away is told all the same
+            lost = self._away(error, began)  # what was heard before it was away is told all the same
         return Stopped(lost.reason) if lost else (*said, *self._met())
 
     def _due(self, last: float, after: float) -> bool:
@@ -98,10 +98,11 @@ class Hooks:
         self.remember()
         return None
 
-    def _away(self, error: git.Unreachable) -> Lost | None:
+    def _away(self, error: git.Unreachable, asked: float) -> Lost | None:
         """The hub has not been there for a whole lease: to others this one has expired."""
-        self.not_before = self.lease.clock() + RETRY_EVERY
-        if self.lease.clock() - self.lease.pushed < lease_seconds(self.lease.settings.policy):
+        now = self.lease.clock()
+        self.not_before = now + again_after(now - asked)
+        if now - self.lease.pushed < lease_seconds(self.lease.settings.policy):
             return None
         return Lost(f"{error.what} (for a whole lease)")
 

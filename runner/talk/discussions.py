@@ -224,7 +224,7 @@ def _append(site: Site, id: str, change: Change, also: Callable[[], git.Push | N
                 stored = at(site.repo, id, made)
                 assert stored is not None
                 return stored
-            said = answer.said
+            said = answer.refusal()
     raise UserError(f"the hub did not take what was said: {said}", "look at the remote's rules for refs/pullwright/*")
 
 
