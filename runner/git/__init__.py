@@ -6,8 +6,21 @@ Refs move by `git push` and `git update-ref` alone: both compare and swap, which
 """
 
 from runner.git.hub import LOCKED, Push, Pushed, Silent, Unreachable, fetch, head_branch, push, remote_refs
+from runner.git.memory import git_once
 from runner.git.mirror import AS_COMMITTED, UNWANTED, init_bare
-from runner.git.objects import RUNNER, Identity, Merge, check_out, commit, merge, put, tree_from, tree_of, tree_with
+from runner.git.objects import (
+    EMPTY_TREE,
+    RUNNER,
+    Identity,
+    Merge,
+    check_out,
+    commit,
+    merge,
+    put,
+    tree_from,
+    tree_of,
+    tree_with,
+)
 from runner.git.process import (
     MIN_VERSION,
     GitError,
@@ -20,14 +33,30 @@ from runner.git.process import (
     public,
     require_git,
 )
-from runner.git.reading import File, blobs, changed, files, is_ancestor, log, read, refs, resolve, sizes
+from runner.git.reading import (
+    Difference,
+    File,
+    blobs,
+    changed,
+    differences,
+    files,
+    is_ancestor,
+    log,
+    read,
+    refs,
+    resolve,
+    sizes,
+    texts,
+)
 
 __all__ = [
     "AS_COMMITTED",
+    "EMPTY_TREE",
     "LOCKED",
     "MIN_VERSION",
     "RUNNER",
     "UNWANTED",
+    "Difference",
     "File",
     "GitError",
     "Identity",
@@ -43,11 +72,13 @@ __all__ = [
     "changed",
     "check_out",
     "commit",
+    "differences",
     "environment",
     "execute",
     "fetch",
     "files",
     "git",
+    "git_once",
     "head_branch",
     "init_bare",
     "is_ancestor",
@@ -62,6 +93,7 @@ __all__ = [
     "require_git",
     "resolve",
     "sizes",
+    "texts",
     "tree_from",
     "tree_of",
     "tree_with",
