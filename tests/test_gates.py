@@ -130,7 +130,18 @@ def test_a_build_need_not_pass_what_fails_on_base(here: Project) -> None:
     checks = (CHECK, "grep -q '+' calc.py")
     worse = here.commit({"calc.py": b"def add(a, b):\n    return a - b - 0\n"})
     assert fault(here.judge(Stage.BUILD, worse, checks=checks)) == ""
-    assert "checks 2: $ grep" in fault(here.judge(Stage.TEST, worse, checks=checks, acceptance=()))
+    left = [v.gate.command for v in here.judge(Stage.BUILD, worse, checks=checks) if v.gate.name == "checks left out"]
+    assert left == ["base fails it too: grep -q '+' calc.py"]
+    found = here.judge(Stage.TEST, worse, checks=checks, acceptance=())
+    assert "checks 2: $ grep" in fault(found) and fault(found).endswith("\nBase fails it too.")
+    assert found[-1].brief == "base fails it too; exit 1: it said nothing"
+
+
+def test_what_a_check_says_last_is_said_in_a_line(here: Project) -> None:
+    broken = here.commit({**GOOD, "calc.py": b"def add(a, b):\n    return 1\n"})
+    brief = here.judge(Stage.BUILD, broken)[-1].brief
+    assert brief.startswith("exit 1: ") and "AssertionError: 1 != 0; Ran 2 tests" in brief, brief
+    assert brief.endswith("; FAILED (failures=2)") and "---" not in brief, brief
 
 
 PROTECTED = (

@@ -10,6 +10,7 @@ from runner.agents import Settings
 from runner.errors import UserError
 from runner.gates.checks import Bench, Verdict, network, run_checks
 from runner.gates.tally import Tally
+from runner.record import Gate
 
 
 class Baseline(msgspec.Struct, frozen=True):
@@ -64,3 +65,25 @@ def _remember(path: Path, data: bytes) -> None:
 def passing_on(bench: Bench, base: str, settings: Settings) -> tuple[str, ...]:
     """The checks that pass on the base commit, which is what can be asked of a change."""
     return tuple(one.command for one in baseline(bench, base, settings) if one.passed)
+
+
+def left_out(bench: Bench, base: str, settings: Settings) -> tuple[Verdict, ...]:
+    """What is not asked of a change, in so many words: a check that nobody sees run is missed by nobody."""
+    return tuple(
+        Verdict(Gate("checks left out", f"base fails it too: {one.command}", 0, 0.0))
+        for one in baseline(bench, base, settings)
+        if not one.passed
+    )
+
+
+def compared(bench: Bench, base: str, settings: Settings, found: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+    """Verdicts on checks that a change has to pass, those that base fails as well marked as such: it may not be the
+    change that has to be mended."""
+    if all(one.gate.passed or one.gate.name == "setup" for one in found):
+        return found
+    passing = passing_on(bench, base, settings)
+    return tuple(one if one.gate.passed or one.gate.command in passing else _as_on_base(one) for one in found)
+
+
+def _as_on_base(found: Verdict) -> Verdict:
+    return found._replace(detail=f"{found.detail}\nBase fails it too.", brief=f"base fails it too; {found.brief}")

@@ -28,13 +28,14 @@ VENV = "/workspace/venv"
 class Verdict(NamedTuple):
     """A gate and, where it failed, what there is to know of it.
 
-    Of a check also how it ended and, if its output says so, how many tests it counted.
+    Of a check also how it ended, how many tests it counted if its output says so, and `brief`: all of it in a line.
     """
 
     gate: Gate
     detail: str = ""
     ending: Ending = "exited"
     tally: Tally | None = None
+    brief: str = ""
 
 
 class Bench(NamedTuple):
@@ -187,7 +188,24 @@ def verdict(name: str, line: str, result: Result, logs: Path) -> Verdict:
         return Verdict(gate, tally=counted)
     ended = f"exit {result.exit}" if result.ending == "exited" else f"ended by {result.ending}"
     said = f"$ {line}\n{ended} after {result.seconds:.0f} s\n{result.text[-TAIL:]}"
-    return Verdict(gate, said, result.ending, counted)
+    return Verdict(
+        gate, said, result.ending, counted, f"{ended}: {last_words(result.text[-TAIL:]) or 'it said nothing'}"
+    )
+
+
+def last_words(text: str, room: int = 160) -> str:
+    """The end of what a command printed, which is where tools sum up: whole lines, without those that only rule off.
+
+    At least one line, and more as long as they have `room` characters together. Pure.
+    """
+    kept: list[str] = []
+    for line in reversed([line.strip() for line in text.splitlines()]):
+        if any(char.isalnum() for char in line):
+            room -= len(line)
+            if kept and room < 0:
+                break
+            kept.append(line)
+    return "; ".join(reversed(kept))
 
 
 def run_checks(

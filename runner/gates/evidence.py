@@ -9,7 +9,7 @@ from itertools import chain
 
 from runner import backlog, git, policy
 from runner.gates import checks, paperwork, trials
-from runner.gates.baseline import passing_on
+from runner.gates.baseline import compared, left_out, passing_on
 from runner.gates.case import Case as Case
 from runner.gates.case import change as change
 from runner.gates.case import generated as generated
@@ -117,10 +117,11 @@ def _document(bench: Bench, case: Case, gate: str, rule: str, name: str, look: C
 
 def _checks(bench: Bench, case: Case) -> tuple[Verdict, ...]:
     """The checks pass; a build need only pass those that base passes, since the rest may be what it is for."""
-    lines = case.settings.checks
+    commit, base, settings = case.commit, case.base, case.settings
     if case.stage is Stage.BUILD:
-        lines = passing_on(bench, case.base, case.settings)
-    return checks.run_checks(bench, case.commit, case.settings, lines)
+        asked = checks.run_checks(bench, commit, settings, passing_on(bench, base, settings))
+        return (*left_out(bench, base, settings), *asked)
+    return compared(bench, base, settings, checks.run_checks(bench, commit, settings, settings.checks))
 
 
 def _only_design(bench: Bench, case: Case) -> str | None:

@@ -51,7 +51,7 @@ def judge(lease: Lease, tree: str, summary: str, trajectory: bytes | None) -> st
     failed = next((verdict for verdict in verdicts if not verdict.gate.passed), None)
     if failed is None:
         return _ready(lease, gated, trajectory)
-    reason = f"gate failed: {failed.gate.name}: {wording.one_line(failed.detail, 200)}"
+    reason = f"gate failed: {failed.gate.name}: {wording.one_line(failed.brief or failed.detail, 200)}"
     findings = f'The gate "{failed.gate.name}" failed.\n{failed.detail}'
     allowed = _allowed(lease, tree)
     kept = gated if allowed == tree else lease.commit(allowed, wording.work(lease.ref, lease.entry, summary), *parents)
