@@ -109,7 +109,7 @@ def way_out(task: str, reason: str) -> str:
         "rejected": f"pullwright retry {task}",
         "reverted": f"pullwright retry {task}",
         "needs input": f'pullwright answer {task} "…"',
-        "gate failed": f'say what to do: pullwright review {task} --comment "…", or begin anew: pullwright retry {task}',
+        "gate failed": f'help: pullwright review {task} --comment "…", or begin anew: pullwright retry {task}',
         "budget": f"pullwright set-budget {task} --steps … | --tokens … | --cost … | --minutes …",
         "foreign branch": "delete or rename that branch",
         "duplicate id": "rename one of the two files",

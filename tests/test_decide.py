@@ -125,7 +125,7 @@ def test_failures_are_reworked_twice_then_escalated_then_held() -> None:
     assert [type(action) for action in reworked] == [Rework, Rework, Escalate]
     by_sonnet = opened(fresh(), "sonnet", entry="held", hold=failed, reworks=REWORKS)
     action = decide(by_sonnet, settings(), Crew())
-    both = 'say what to do: pullwright review fix --comment "…", or begin anew: pullwright retry fix'
+    both = 'help: pullwright review fix --comment "…", or begin anew: pullwright retry fix'
     assert action == Hold("gate failed: checks", both)
 
 
