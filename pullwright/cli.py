@@ -1,14 +1,14 @@
 """The one command: parse, call, print. Commands import what they need when they run, so that `--help` is quick."""
 
+import locale
+import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pullwright.spoken import fit
-from runner.errors import UserError
+from pullwright.ending import status_of
 
 VERSION = "0.1.0"
 
@@ -412,30 +412,12 @@ def index_verify() -> int:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command and exit: 0 done, 1 the user must act, 2 wrong usage, 3 our fault (a report file is named)."""
-    sys.exit(_guarded(lambda: cli.main(args=args, standalone_mode=False)))
+    if args is None:
+        _in_utf8()
+    sys.exit(status_of(lambda: cli.main(args=args, standalone_mode=False), VERSION))
 
 
-def _guarded(call: Callable[[], Any]) -> int:
-    """The exit status of `call`, with what went wrong said on standard error."""
-    try:
-        answer = call()
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (KeyboardInterrupt, click.Abort) as stop:
-        click.echo(str(stop.__cause__ or "") or "stopped; running it again goes on from here", err=True)
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # else Python complains about the closed pipe once more when it ends
-        return 0
-    except UserError as error:
-        click.echo(fit(f"pullwright: {error}"), err=True)
-        return 1
-    except Exception as error:
-        from pullwright.report_bug import write_report
-
-        report = write_report(error, VERSION)
-        words = f"pullwright: this is our fault: {error}\n  → please report it with what is in {report}"
-        click.echo(fit(words), err=True)
-        return 3
-    return answer if isinstance(answer, int) else 0  # click returns the status of --help and of commands that give one
+def _in_utf8() -> None:
+    """Start anew in UTF-8 mode (PEP 540) where the locale has another encoding: what Git says and keeps is UTF-8."""
+    if not sys.flags.utf8_mode and locale.getencoding().lower() != "utf-8":
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])

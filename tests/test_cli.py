@@ -14,6 +14,7 @@ from repositories import AUTO, COMMAND, add_task, commit, git, project, pullwrig
 
 from pullwright import screen, standing
 from pullwright.cli import main
+from pullwright.ending import status_of
 from runner.host import lock
 from runner.task import parse_task
 
@@ -260,6 +261,30 @@ def test_a_fault_of_ours_is_status_3_with_a_report(
     assert "Traceback" in text
     assert "- command: `pullwright plan`" in text
     assert os.environ["HOME"] not in text.partition("```")[0]
+
+
+def test_a_place_where_nobody_may_write_is_named_and_no_fault_of_ours(repository: Path) -> None:
+    ran = pullwright(repository, "plan", PULLWRIGHT_STATE="/sys/pullwright")
+    assert (ran.status, "pullwright: /sys/pullwright" in ran.err) == (1, True), ran.err
+    assert "\n  → let this account read and write there; PULLWRIGHT_STATE=DIR" in ran.err
+
+
+def test_a_disk_that_is_full_is_no_fault_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of(lambda: Path("/dev/full").write_text("x"), "1") == 1
+    assert "No space left on device\n  → make room there" in capsys.readouterr().err
+
+
+def test_in_a_locale_without_utf_8_everything_is_said_all_the_same(repository: Path, tmp_path: Path) -> None:
+    there = repository.rename(tmp_path / "Größe ✓")
+    add_task(there, "uber", title="Über")
+    done = subprocess.run(
+        [*COMMAND, "task", "show", "uber"],
+        cwd=there,
+        capture_output=True,
+        env={**os.environ, "LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode().startswith("uber: Über\n")
 
 
 def test_a_closed_pipe_ends_it_quietly(repository: Path) -> None:
