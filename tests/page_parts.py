@@ -85,4 +85,4 @@ def said(hub: Path, task: str) -> list[str]:
     return git(hub, "log", "--reverse", "--format=%s", f"refs/pullwright/commands/tasks/{task}").splitlines()
 
 
-__all__ = ["ESCAPE", "EVIL", "LONG", "SCRIPT", "as_replies", "at_many_places", "form", "said"]
+__all__ = ["ESCAPE", "EVIL", "LONG", "SCRIPT", "as_replies", "asking", "at_many_places", "form", "said"]

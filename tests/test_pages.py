@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from browser import Visit, faults, visiting
-from page_parts import at_many_places, form, said
+from page_parts import asking, at_many_places, form, said
 from playwright.sync_api import Browser, expect
 from repositories import add_task, bare_hub, git, project, settings
 from scenes import Scene
@@ -199,6 +199,30 @@ def test_what_makes_no_sense_is_told_on_the_page_and_changes_nothing(places: tup
     answer = form(service, "/tasks/asks/answer", text="Latin", asked="2020-01-01T00:00:00Z")
     assert answer.status_code == 409 and "it asks something else by now" in answer.text
     assert git(hub, "for-each-ref") == before
+
+
+def test_an_answer_from_a_discussion_goes_to_the_question_that_was_seen(tmp_path: Path, person: Path) -> None:
+    clone = project(tmp_path / "clone", agents=settings(), replies=asking())
+    add_task(clone)
+    hub = bare_hub(clone, tmp_path / "hub.git")
+    Scene(clone).run()
+    other, path = "2020-01-01T00:00:00Z", "/api/discussions/greet/messages"
+    with serving(clone) as service:
+        (since,) = [one["hold"]["since"] for one in service.client.get("/api/tasks/greet").json()["attempts"]]
+        page = show(service, "/discussions/greet")
+        assert "scripted asks:</b> English, or Latin?" in page
+        assert f'name="asked" value="{since}"' in page
+        service.client.post("/api/discussions", json={"task": "greet"})
+        before = git(hub, "for-each-ref")
+        answer = service.client.post(path, json={"text": "Latin", "as": "answer", "asked": other})
+        assert (answer.status_code, "asks something else by now" in answer.json()["detail"]) == (409, True)
+        answer = form(service, "/discussions/greet/messages", text="Latin", asked=other, **{"as": "answer"})
+        assert (answer.status_code, "asks something else by now" in answer.text) == (409, True)
+        assert git(hub, "for-each-ref") == before
+        given = {"text": "Latin", "as": "answer", "asked": since, "id": "0f0e0d0c-0b0a-4908-8706-050403020100"}
+        assert [service.client.post(path, json=given).status_code for _ in range(2)] == [202, 200]
+        assert [json.loads(line)["verb"] for line in said(hub, "greet")] == ["answer"]
+        assert service.client.post(path, json={"text": "Or not", "as": "answer"}).status_code == 202, "as it was"
 
 
 def test_a_rejection_holds_the_task(fresh: tuple[Service, Path]) -> None:

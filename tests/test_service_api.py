@@ -65,7 +65,7 @@ def test_a_list_is_read_page_by_page(service: Service) -> None:
 
 def test_tasks_are_filtered_and_found_by_their_words(service: Service) -> None:
     assert slugs(get(service, "/api/tasks", status="design")) == ["greet"]
-    assert slugs(get(service, "/api/tasks", agent="spare")) == ["greet"]
+    assert slugs(get(service, "/api/tasks", agent="scripted")) == ["greet"]
     assert slugs(get(service, "/api/tasks", agent="nobody")) == []
     assert slugs(get(service, "/api/tasks", priority=9)) == ["urgent"]
     assert slugs(get(service, "/api/tasks", q="zebr")) == ["urgent"]
@@ -77,7 +77,7 @@ def test_tasks_are_filtered_and_found_by_their_words(service: Service) -> None:
 def test_a_task_is_found_by_slug_and_by_id_with_its_attempts_and_its_proposal(service: Service) -> None:
     task = get(service, "/api/tasks/greet")
     assert task == get(service, f"/api/tasks/{task['id']}")
-    assert (task["status"], task["agent"]) == ("design", "spare")  # the urgent task is first in line for the other
+    assert (task["status"], task["agent"]) == ("design", "scripted")
     assert [attempt["state"] for attempt in task["attempts"]] == ["ready"]
     assert task["proposals"][0]["branch"] == "agents/greet/design"
     assert get(service, "/api/tasks/later")["hold"] == "waits for greet"
@@ -89,7 +89,7 @@ def test_agents_are_listed_with_their_tasks(service: Service) -> None:
     assert [agent["name"] for agent in get(service, "/api/agents")["items"]] == ["scripted", "spare"]
     agent = get(service, "/api/agents/scripted")
     assert agent == get(service, f"/api/agents/{agent['id']}")
-    assert slugs(get(service, "/api/agents/spare/tasks")) == ["greet"]
+    assert slugs(get(service, "/api/agents/scripted/tasks")) == ["greet"]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """An issue's thread and its task's discussion: what is said in either stands in both, once, and causes one thing."""
 
 import itertools
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import pytest
 from fake_github.faults import Fault
 from fake_github.issues import edit_comment
-from fake_github.office import Office, form
+from fake_github.office import Office, form, told_twice
 from fake_github.server import FakeGitHub
 from service.visitors import hooked, seen
 from test_github_kills import Victim
@@ -121,6 +123,8 @@ def test_what_plain_words_mean_depends_on_what_the_agent_does(office: Office) ->
     assert meant(asks, None, None, None) == ("answer", "answer")
     assert meant(at("held", Hold("budget", AT, kind="budget")), None, None, None) == ("talk", None)
     assert meant(waits, "comment", None, None) == ("comment", "comment")
+    assert meant(asks, None, None, None, seen=False) == ("talk", None), "written before it could be seen"
+    assert meant(asks, "answer", None, None, seen=False) == ("answer", "answer"), "who says so means it"
     assert meant(works, None, None, words) == ("talk", "comment"), "said before: the agent that works next hears it"
     assert meant(asks, None, None, words) == ("talk", None), "said before it asked"
     assert meant(works, None, command, None) == ("answer", None), "killed after the command"
@@ -130,6 +134,73 @@ def test_what_plain_words_mean_depends_on_what_the_agent_does(office: Office) ->
         require_same(state, shown)
     with pytest.raises(UserError, match="asks something else by now"):
         require_same(later, asked(asks))
+
+
+@pytest.fixture
+def inquiring(fake: FakeGitHub, bot: str, tmp_path: Path) -> Office:
+    """An issue that is a task, whose agent asks something before it designs."""
+    told = told_twice("issue-1")
+    told["design"] = [("ask", {"question": "English, or Latin?"}), *told["design"]]
+    office = Office(fake, tmp_path, replies=told)
+    office.label(office.issue().number)
+    return office
+
+
+def held(office: Office) -> bool:
+    """Whether the hub has the question."""
+    record = "refs/heads/agents/issue-1/design:tasks/issue-1/record.yaml"
+    done = subprocess.run(["git", "-C", office.world.git_dir, "show", record], capture_output=True, text=True)
+    return "state: held" in done.stdout
+
+
+def test_words_that_were_written_before_the_question_could_be_seen_are_no_answer_to_it(inquiring: Office) -> None:
+    """They come when the question is on the hub, and nobody has been shown it: the runner has listened already."""
+    office, number = inquiring, 1
+    early: list[int] = []
+
+    def write(count: int, phase: str, method: str, path: str) -> None:
+        if (phase, method) == ("before", "PATCH") and "/issues/comments/" in path and not early and held(office):
+            early.append(office.comment(number, "I like greetings."))
+
+    office.fake.on_request = write
+    office.run()
+    office.run()
+    assert early and "English, or Latin?" in office.notes(number)[0]
+    assert [(each.id, each.verb) for each in said(office)] == [(f"github:{early[0]}", "talk")]
+    assert (orders(office), office.task().open.entry.state) == ([], "held")
+    office.comment(number, "Latin.")
+    office.run()
+    assert orders(office) == [("answer", "Latin.")]
+    assert office.task().open.entry.state == "ready"
+
+
+def test_words_below_a_question_that_was_never_shown_are_no_answer_to_it(inquiring: Office) -> None:
+    office, number = inquiring, 1
+    office.fake.on_request = lambda *_: office.fake.faults.append(_NO_NOTE) if held(office) else None
+    with suppress(UserError):
+        office.run()
+    office.fake.on_request, office.fake.faults[:] = (lambda *_: None), []
+    assert held(office) and "English" not in office.notes(number)[0]
+    office.comment(number, "I like greetings.")
+    office.run()
+    assert orders(office) == []
+    assert "English, or Latin?" in office.notes(number)[0]
+
+
+def test_where_no_note_can_be_written_whoever_speaks_while_it_asks_is_believed_to_answer(
+    inquiring: Office,
+) -> None:
+    office, number = inquiring, 1
+    office.run()
+    for id, comment in list(office.world.comments.items()):
+        if comment.body.startswith("<!-- pullwright:task"):
+            del office.world.comments[id]
+    office.comment(number, "Latin.")
+    office.run()
+    assert orders(office) == [("answer", "Latin.")]
+
+
+_NO_NOTE = Fault("expired", "PATCH", "/issues/comments/")
 
 
 def test_what_strangers_and_machines_say_is_no_message(office: Office) -> None:

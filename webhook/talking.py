@@ -75,7 +75,7 @@ class Talks:
         who, files = named(asked.who), tuple(dict.fromkeys(asked.files))
         said = Message(asked.id or messages.new_id(), now(), "person", who, asked.text, files, verb=asked.verb)
         redactor = desk(self.site, self.keeper).redactor
-        order = self._order(there, redactor.clean_struct(said))
+        order = self._order(there, redactor.clean_struct(said), asked.asked)
         try:
             return discussions.say(self.site, there.about.id, said, redactor=redactor, order=order)
         except discussions.Full as error:
@@ -126,8 +126,11 @@ class Talks:
     def _seen(self) -> None:
         self.keeper.ask(lambda index, refs: None)
 
-    def _order(self, there: Discussion, said: Message) -> Command | None:
-        """What is said to a task is a command of the same id; to one that is being worked on, talk is a comment too."""
+    def _order(self, there: Discussion, said: Message, asked: str) -> Command | None:
+        """What is said to a task is a command of the same id; to one that is being worked on, talk is a comment too.
+
+        An answer is to the question that was `asked` then, and to no other.
+        """
         task = there.about.task
         if task is None:
             if said.verb != "talk":
@@ -139,6 +142,8 @@ class Talks:
                 raise Senseless(f"there is no task {task} any more")
             return None
         try:
+            if said.verb == "answer":
+                telling.require_same(state, asked)
             return telling.order(state, settings, said)
         except UserError as error:
             raise Conflict(error.what) from error

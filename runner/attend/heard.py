@@ -8,12 +8,12 @@ import msgspec
 from runner import commands
 from runner.commands import Command, Standing
 from runner.errors import UserError
-from runner.forge import Heard, Issue, Remark
+from runner.forge import Asked, Heard, Issue, Remark
 from runner.forge.hidden import told
 from runner.observe import View
 from runner.people import issues, orders, remarks
 from runner.state import TaskState
-from runner.talk import threads
+from runner.talk import telling, threads
 from runner.talk.messages import Message
 
 Known = Mapping[str, Mapping[str, Message]]
@@ -40,7 +40,8 @@ def take(view: View, heard: Heard, now: str, known: Known) -> Taken:
     parts = [_issue(states.get(f"issue-{issue.number}"), issue, now) for issue in heard.issues]
     for remark in heard.remarks:
         if (state := states.get(remark.task)) is not None:
-            part = _remark(view, state, remark, known.get(remark.task, {}).get(remark.id))
+            seen = _saw(state, remark, heard.asked.get(remark.task))
+            part = _remark(view, state, remark, known.get(remark.task, {}).get(remark.id), seen)
             states[remark.task] = _after(state, part)
             parts.append(part)
     return Taken(
@@ -51,6 +52,15 @@ def take(view: View, heard: Heard, now: str, known: Known) -> Taken:
         frozenset(each for part in parts for each in part.accepted),
         tuple(each for part in parts for each in part.spoken),
     )
+
+
+def _saw(state: TaskState, remark: Remark, note: Asked | None) -> bool:
+    """Pure: whether what the agent asks stood below the issue when somebody said this there.
+
+    Both moments are by the forge's own clock. Where no note could be written nobody can tell, and whoever speaks while
+    the agent asks is believed to answer.
+    """
+    return note is None or (note.since == telling.asked(state) and remark.at >= note.at)
 
 
 def _after(state: TaskState, part: Taken) -> TaskState:
@@ -91,8 +101,11 @@ def _acceptance(verdict: issues.Accept, anew: object) -> Iterator[Command]:
         yield Command(f"github:label-{verdict.act}-text", verdict.at, verdict.by, "comment", {"text": text})
 
 
-def _remark(view: View, state: TaskState, remark: Remark, known: Message | None) -> Taken:
-    """One remark, as what it is not yet: a command, a message (`known`: it is one). Or it has to wait."""
+def _remark(view: View, state: TaskState, remark: Remark, known: Message | None, seen: bool) -> Taken:
+    """One remark, as what it is not yet: a command, a message (`known`: it is one). Or it has to wait.
+
+    `seen`: whether its writer could see what the agent asks.
+    """
     order = next((command for command in state.commands if command.id == remark.id), None)
     said = _parsed(remark)
     talk = view.settings.policy.talk and remark.below_issue
@@ -106,7 +119,7 @@ def _remark(view: View, state: TaskState, remark: Remark, known: Message | None)
     if said is None and remark.lost and not remark.text:
         return Taken()  # what there is nobody can see, which the note says
     if talk and (said is None or said.verb in threads.SPOKEN):
-        return _spoken(view, state, remark, said, order, known)
+        return _spoken(view, state, remark, said, order, known, seen)
     return _ordered(view, state, remark, said) if order is None else Taken()
 
 
@@ -136,10 +149,11 @@ def _spoken(
     said: remarks.Said | None,
     order: Command | None,
     known: Message | None,
+    seen: bool,
 ) -> Taken:
     """Words below an issue: a message of its task's discussion, and a command where it means one."""
     task, text = state.task.id, told(remark.text if said is None else said.args["text"], remark.lost)
-    meant = threads.meant(state, said.verb if said else None, order, known)
+    meant = threads.meant(state, said.verb if said else None, order, known, seen)
     given: tuple[tuple[str, Command], ...] = ()
     if meant.order is not None:
         try:

@@ -8,6 +8,7 @@ from runner.lifecycle import stage_branch, work_branch
 from runner.observe import ISSUE, View
 from runner.people import letters
 from runner.state import OpenStage, TaskState
+from runner.talk.telling import asked
 
 DONE = "done"
 """The label of a task of which nothing is left. That of the stage complete it has while that one is worked on, and an
@@ -32,6 +33,7 @@ def shown(view: View, state: TaskState, heard: Heard, taken: Taken) -> Shown:
     return Shown(
         task=state.task.id,
         note=letters.note(state, status, remedy, mine) if number is not None else "",
+        asks=_asks(state, status),
         label=label,
         proposal=_proposal(state, ready, number) if ready is not None else None,
         marks=_marks(ready) if ready is not None else (),
@@ -43,6 +45,12 @@ def shown(view: View, state: TaskState, heard: Heard, taken: Taken) -> Shown:
         refused=_is_stale(state, heard),
         done=state.current is None,
     )
+
+
+def _asks(state: TaskState, status: str) -> str:
+    """Since when the question is asked that the note shows; nothing where it shows none, say of a paused task."""
+    hold = state.open.entry.hold if state.open is not None else None
+    return asked(state) if hold is not None and hold.reason in status else ""
 
 
 def _hides(remark: Remark, state: TaskState) -> bool:

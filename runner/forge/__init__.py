@@ -115,12 +115,22 @@ class Watched(msgspec.Struct, frozen=True):
     done: bool = False
 
 
+class Asked(NamedTuple):
+    """A question of a task's agent as its note shows it: `since` when it is asked, which names it (nothing: the note
+    shows none), and `at`, by the forge's own clock, when the note was last changed."""
+
+    since: str
+    at: str
+
+
 class Heard(msgspec.Struct, frozen=True):
-    """What one look at the forge shows. `strangers` are proposals that look like ours and are not."""
+    """What one look at the forge shows. `strangers` are proposals that look like ours and are not; `asked` is what the
+    notes on issues ask, by task, for each that has a note."""
 
     issues: tuple[Issue, ...] = ()
     remarks: tuple[Remark, ...] = ()
     strangers: tuple[int, ...] = ()
+    asked: dict[str, Asked] = {}
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -134,14 +144,16 @@ class Mark(msgspec.Struct, frozen=True):
 class Shown(msgspec.Struct, frozen=True):
     """How a task shall look on the forge.
 
-    `note` is the one comment on its issue, `label` the stage that it stands at or `held`. `proposal` is to be opened
-    with `marks` at its head; `replies` are answers to threads, by the remark's id; `gone` are branches whose proposals
-    end here; `taken` are remarks that were just taken up. `accepted`: its issue has just become a
-    task; `refused` takes the label off again; `done` closes the issue.
+    `note` is the one comment on its issue, `asks` since when the question that it shows is asked, which names that;
+    `label` the stage that it stands at or `held`. `proposal` is to be opened with `marks` at its head; `replies` are
+    answers to threads, by the remark's id; `gone` are branches whose proposals end here; `taken` are remarks that were
+    just taken up. `accepted`: its issue has just become a task; `refused` takes the label off again; `done` closes the
+    issue.
     """
 
     task: str
     note: str = ""
+    asks: str = ""
     label: str = ""
     proposal: Proposal | None = None
     marks: tuple[Mark, ...] = ()

@@ -14,7 +14,7 @@ from runner.forge.github_notes import Notes
 from runner.forge.github_proposals import ONLY_REBASE, Proposals
 from runner.forge.github_read import Reading
 from runner.forge.github_show import Show
-from runner.forge.github_talk import LABELS, Talk
+from runner.forge.github_talk import ASKS, LABELS, Talk
 from runner.git import Identity
 from runner.lifecycle import StageRef
 from runner.web import Page
@@ -138,7 +138,9 @@ class GitHub:
     def _issue(self, number: int, shown: Shown, link: str) -> None:
         if shown.note:
             caution = "" if shown.done or shown.refused else self._caution
-            self.notes.note(number, "task", shown.note + link + caution, now=shown.done or shown.refused)
+            end = f"\n\n{ASKS}{shown.asks} -->" if shown.asks else ""
+            at_once = shown.done or shown.refused or bool(shown.asks)
+            self.notes.note(number, "task", shown.note + link + caution + end, now=at_once)
         if shown.refused:
             self.screen.unlabel(number, self.task_label)
         if shown.accepted:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from runner.forge import Heard, Issue, Labelled, Person, Remark, Watched
+from runner.forge import Asked, Heard, Issue, Labelled, Person, Remark, Watched
 from runner.forge.github_client import Client
 from runner.forge.github_proposals import Proposals
 from runner.forge.github_writes import is_ours
@@ -18,6 +18,9 @@ MARKER = "<!-- pullwright:"
 """Begins every comment of ours: what one of our accounts writes without it is the person's own (rule 6)."""
 NOTE = f"{MARKER}task -->"
 """Begins the one note on a task's issue."""
+ASKS = f"{MARKER}asks "
+"""Ends a note that shows a question, with the moment at which that was asked."""
+_ASKS = re.compile(rf"{ASKS}(\S+) -->\s*\Z")
 _REPLY = re.compile(r"<!-- pullwright:reply (\S+) -->")
 TRUST = 300.0
 """Seconds for which an answer about somebody's permission is believed."""
@@ -36,6 +39,8 @@ class Talk:
         self._levels: dict[int, tuple[str, float]] = {}
         self.doubled: set[str] = set()
         """Tasks on whose issue the last look saw a second note: two hosts had the same thought."""
+        self.asked: dict[str, Asked] = {}
+        """What the notes asked when they were last seen, by task."""
 
     def hear(self, watched: Sequence[Watched], only: frozenset[str] | None = None) -> Heard:
         """Everything at once: issues with the label, what was said about the watched tasks, strangers' proposals.
@@ -54,7 +59,8 @@ class Talk:
             and (only is None or ref.task in only)
             and not self.proposals.is_ours(pull)
         ]
-        return Heard(tuple(issues), tuple(remarks), tuple(strangers))
+        asked = {each.task: self.asked[each.task] for each in watched if each.task in self.asked}
+        return Heard(tuple(issues), tuple(remarks), tuple(strangers), asked)
 
     def _lately(self) -> frozenset[str]:
         """The issues below which people wrote the newest hundred comments of the repository: one question for all."""
@@ -147,7 +153,7 @@ class Talk:
     def _comments(self, each: Watched, number: int, *, below_issue: bool = False, **since: str) -> Iterator[Remark]:
         comments = self.client.pages(f"{self.path}/issues/{number}/comments", **since)
         if below_issue:
-            self._count(each.task, comments)
+            self._note(each.task, comments)
         for comment in comments:
             if not self._is_mine(comment) and comment["created_at"] >= each.accepted:
                 text, lost = own_words(comment["body"] or "")
@@ -157,9 +163,14 @@ class Talk:
                     place=comment["html_url"], below_issue=below_issue, lost=lost,
                 )  # fmt: skip
 
-    def _count(self, task: str, comments: Sequence[Any]) -> None:
+    def _note(self, task: str, comments: Sequence[Any]) -> None:
+        """What there is of a task's note, for those who show it and for those who hear what is said below it."""
         notes = [each for each in comments if is_ours(each, self.ours()) and each["body"].startswith(NOTE)]
         (self.doubled.add if len(notes) > 1 else self.doubled.discard)(task)
+        self.asked.pop(task, None)
+        for each in notes[:1]:  # the one that stays
+            question = _ASKS.search(each["body"])
+            self.asked[task] = Asked(question[1] if question else "", each["updated_at"])
 
     def _is_mine(self, comment: Any) -> bool:
         """Ours, or a machine's: neither is anything that a person said."""

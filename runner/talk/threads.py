@@ -37,12 +37,14 @@ class Meant(NamedTuple):
     order: Verb | None
 
 
-def meant(state: TaskState, said: Verb | None, order: Command | None, known: Message | None) -> Meant:
+def meant(
+    state: TaskState, said: Verb | None, order: Command | None, known: Message | None, seen: bool = True
+) -> Meant:
     """Pure: what a comment means. `said` is the command that it names, `order` the one that has come of it already,
-    `known` its message, where it has been seen before.
+    `known` its message, where it has been heard before, `seen` whether its writer could see what the agent asks.
 
-    Plain words are the answer to what the agent asks, else talk; talk is also told to the agent that works, or to the
-    next one that does. It never sends a proposal back, which `comment` does.
+    Plain words are the answer to what the agent asks, where they were written in the sight of it, else talk; talk is
+    also told to the agent that works, or to the next one that does. It never sends a proposal back, which `comment` does.
     """
     if known is not None:
         verb: Any = known.verb
@@ -51,7 +53,7 @@ def meant(state: TaskState, said: Verb | None, order: Command | None, known: Mes
     elif order is not None:
         verb = "answer" if order.verb == "answer" else "talk"
     else:
-        verb = "answer" if asks(state) else "talk"
+        verb = "answer" if asks(state) and seen else "talk"
     if order is not None or (known is not None and verb != "talk"):
         return Meant(verb, None)
     return Meant(verb, verb if verb != "talk" else "comment" if works(state) else None)

@@ -122,6 +122,12 @@ def card(reader: Reader, id: str) -> Card:
     return Card(*reader.conn.execute(f"{_CARD} WHERE id = ?", (id,)).fetchone())
 
 
+def asked(reader: Reader, id: str) -> str:
+    """When the question was asked with which a task's agent waits, which names it; nothing where it asks nothing."""
+    query = "SELECT json_extract(hold, '$.since') FROM stages WHERE task_id = ? AND open = 1 AND state = 'held'"
+    return str((reader.conn.execute(query, (id,)).fetchone() or ("",))[0] or "")
+
+
 def names(conn: sqlite3.Connection) -> tuple[str, ...]:
     """The names of the agents that agents.yaml lists."""
     return tuple(name for (name,) in conn.execute("SELECT name FROM agents WHERE model IS NOT NULL ORDER BY name"))

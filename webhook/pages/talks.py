@@ -18,7 +18,7 @@ from runner.talk import paper
 from runner.talk.paper import Paper
 from webhook.api.discussions import task_of
 from webhook.api.room import Room, TheRoom, missing
-from webhook.pages import files, new, reading
+from webhook.pages import files, new, reading, standing
 from webhook.pages.frame import Ask, page, visitor
 from webhook.pages.reading import Card
 from webhook.pages.text import LONGEST
@@ -72,6 +72,7 @@ async def talk_page(
     return await to_thread(  # Markdown that is made for it takes seconds, in which others are answered
         page, room, request, "talk.html", status, id=id, talk=talk, messages=messages, task=card, reply=reply,
         coming=reply is not None and not any(one.answers == reply.to for one in messages), ways=_ways(card),
+        asks=standing.asks(card) if card else "", asked=_asked(room, id),
         new_id=uuid.uuid4(), problem=problem, text=text, newest=messages[-1].number if messages else 0,
         files=shown, first={name: one.number for one in reversed(messages) for name in one.files},
     )  # fmt: skip
@@ -96,6 +97,11 @@ def _talk(room: Room, id: str) -> FullDiscussion | None:
 def _card(room: Room, id: str) -> Card | None:
     found = room.reader.task_id(id)
     return reading.card(room.reader, found) if found else None
+
+
+def _asked(room: Room, id: str) -> str:
+    found = room.reader.task_id(id)
+    return reading.asked(room.reader, found) if found else ""
 
 
 def talks_of(room: Room) -> Talks:
@@ -131,7 +137,7 @@ def _ways(card: Card | None) -> list[tuple[str, str]]:
         return [("talk", f"Ask, and tell {card.agent} before its next step")]
     if card.mark == "ready":
         return [talk, ("comment", "Send the proposal back with this"), ("reject", "Reject the proposal with this")]
-    return [("answer", "Answer what it asks"), talk] if (card.hold or "").startswith("needs input") else [talk]
+    return [("answer", "Answer what it asks"), talk] if standing.asks(card) else [talk]
 
 
 @post("/discussions/{id:str}/messages", request_max_body_size=kinds.MOST_ALL + (1 << 20))
@@ -150,7 +156,8 @@ async def say(room: TheRoom, request: Ask, id: FromPath[str]) -> Response[Any]:
             talks.begin(NewDiscussion(task=card.slug, who=who))
         names = [talks.attach(id, name, data, who) for name, data in sent]
         given = {"text": text, "id": str(form.get("id") or "") or None, "files": names, "who": who}
-        talks.say(id, msgspec.convert(given | {"as": str(form.get("as") or "talk")}, NewMessage))
+        given |= {"as": str(form.get("as") or "talk"), "asked": str(form.get("asked") or "")}
+        talks.say(id, msgspec.convert(given, NewMessage))
 
     try:
         await to_thread(said)

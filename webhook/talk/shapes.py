@@ -25,7 +25,9 @@ class NewDiscussion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class NewMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something to say. The same `id` again says it no second time; `files` are names that were sent before.
 
-    `as`: `talk` asks the agent; `comment`, `answer` and `reject` are said to the task as a command.
+    `as`: `talk` asks the agent; `comment`, `answer` and `reject` are said to the task as a command. `asked` says which
+    question an answer is to: the `since` of the hold with which its attempt waits. Where another one is open by then it
+    is refused (409); left out, the answer is to whatever is asked.
     """
 
     text: Text
@@ -33,6 +35,7 @@ class NewMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: Annotated[list[str], Meta(max_length=20)] = []
     who: Who = ""
     verb: Literal["talk", "comment", "answer", "reject"] = msgspec.field(default="talk", name="as")
+    asked: Annotated[str, Meta(max_length=40, examples=["2026-11-23T05:00:00Z"])] = ""
 
 
 class Created(msgspec.Struct, frozen=True):
