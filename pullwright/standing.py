@@ -11,6 +11,7 @@ from runner.state import OpenStage
 from runner.worker import Step, is_work
 
 WIDTH = 10_000  # characters of a line where nobody says how wide the terminal is
+REASON = 20  # characters of a reason that are worth a column
 
 
 class Words(NamedTuple):
@@ -21,12 +22,18 @@ class Words(NamedTuple):
 
 
 def lines(steps: Iterable[Step], hub: Hub, base: str, width: int = WIDTH) -> Iterator[str]:
-    """Every task in a line cut to `width` characters, in aligned columns; below it what a person can do."""
+    """Every task in a line cut to `width` characters, in aligned columns; below it what a person can do.
+
+    Where the columns would leave a reason less than `REASON`, it has a line of its own below the id.
+    """
     rows = [(step.state.task.id, position(step), words(step, hub, base)) for step in steps]
     first = max((len(id) for id, _, _ in rows), default=0)
     second = max((len(where) for _, where, _ in rows), default=0)
+    broken = first + second + REASON > width
     for id, where, said in rows:
-        line = f"{id:<{first}}  {where:<{second}}  {said.reason}"
+        line = f"  {where}  {said.reason}" if broken else f"{id:<{first}}  {where:<{second}}  {said.reason}"
+        if broken:
+            yield id
         yield cut(line, width) if said.ways else line  # a reason without a way out names it at its end
         yield from (f"  → {way}" for way in said.ways)
 

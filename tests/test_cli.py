@@ -15,7 +15,9 @@ from repositories import AUTO, COMMAND, add_task, commit, git, project, pullwrig
 from pullwright import screen, standing
 from pullwright.cli import main
 from pullwright.ending import status_of
-from runner.host import lock
+from runner import worker
+from runner.host import lock, site_at
+from runner.observe import observe
 from runner.task import parse_task
 
 HEAVY = {"httpx", "openai", "ollama", "rich", "git", "github", "litestar", "jinja2", "reportlab", "sqlite_utils"}
@@ -110,6 +112,19 @@ def test_the_list_is_aligned_and_says_what_is_next(repository: Path) -> None:
         "greet               not started  next: scripted takes design",
         "hard                not started  held: no agent nobody",
         "  → agents.yaml has scripted: name one of them, or add it there",
+    ]
+
+
+def test_where_columns_leave_no_room_for_a_reason_it_has_a_line_of_its_own(repository: Path) -> None:
+    add_task(repository, "a-task-with-quite-a-long-name", depends_on=["greet"])
+    site = site_at(repository)
+    steps = worker.plan(observe(site))
+    assert list(standing.lines(steps, site.hub, "main", 40)) == [
+        "a-task-with-quite-a-long-name",
+        "  not started  held: waits for greet",
+        "  → it goes on by itself when those are complete",
+        "greet",
+        "  not started  next: scripted takes design",
     ]
 
 
