@@ -250,6 +250,10 @@ class Hosting(Protocol):
         """A pull request for a branch that is no stage's, opened once; returns its address."""
         ...
 
+    def review_of(self, branch: str) -> str:
+        """Where a person reviews the open pull request of a stage's branch; nothing while there is none."""
+        ...
+
     def branch_of(self, number: int) -> str:
         """The branch of the pull request with that number; nothing where it is none of this repository."""
         ...

@@ -62,6 +62,11 @@ class GitHubHosting:
                 self.client.sleep(2.0**look)
         raise UserError(f"GitHub does not say whether it opened a pull request for {branch}", "look at them")
 
+    def review_of(self, branch: str) -> str:
+        """The tab with what is changed, where GitHub has *Review changes*."""
+        found = [each for each in self.proposals.of(branch) if each["state"] == "open"]
+        return f"{found[0]['html_url']}/files" if found else ""
+
     def branch_of(self, number: int) -> str:
         """Its head branch, where that is in this repository."""
         found = self.client.get(f"{self.path}/pulls/{number}")

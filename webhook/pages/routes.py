@@ -25,9 +25,10 @@ def _unable(request: Ask, error: UserError) -> Response[Any]:
 PAGES = Router(
     path="/",
     route_handlers=[
-        board.show_board, task.show_task, task.show_log, acts.act, files.show_file, crew.show_agents, crew.show_agent,
-        crew.send, new.show_form, new.write, login.show_login, login.sign_in, login.sign_out, assets.asset,
-        talk_list.show_talks, talk_list.begin, talks.show_talk, talks.say, talks.stop, talks.draft, talks.make_task,
+        board.show_board, task.show_task, task.show_log, task.show_review, acts.act, files.show_file,
+        crew.show_agents, crew.show_agent, crew.send, new.show_form, new.write, login.show_login, login.sign_in,
+        login.sign_out, assets.asset, talk_list.show_talks, talk_list.begin, talks.show_talk, talks.say, talks.stop,
+        talks.draft, talks.make_task,
     ],
     exception_handlers={HTTPException: _missing, UserError: _unable},
     include_in_schema=False,

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 from litestar import Response, get
 from litestar.params import FromPath
+from litestar.response import Redirect
 
 from runner.errors import UserError
 from runner.observe import read_settings
-from webhook import shelf, store
+from webhook import access, shelf, store
 from webhook.api.room import Room, TheRoom, missing
 from webhook.api.workspaces import folder_of
 from webhook.index import BASE
@@ -84,6 +85,31 @@ async def show_log(room: TheRoom, request: Ask, slug: FromPath[str]) -> Response
     return page(room, request, "log.html", card=task, steps=await to_thread(evidence.steps, room.site, task.slug))
 
 
+@get("/tasks/{slug:str}/review")
+async def show_review(room: TheRoom, request: Ask, slug: FromPath[str]) -> Response[Any]:
+    """Where a person reviews the proposal with their own account: on GitHub, which is asked when they want to go there.
+
+    A link on somebody else's page asks nothing in our name.
+    """
+    task = find(room, slug)
+    if request.headers.get(access.FROM, "none") not in ("none", "same-origin"):
+        return Redirect(f"/tasks/{task.slug}", status_code=303)
+    try:
+        where = await to_thread(_review, room, task)
+    except UserError as error:
+        return await task_page(room, request, slug, status=503, problem=error.what, remedy=error.remedy)
+    if not where:
+        why = "there is no open pull request for it yet"
+        return await task_page(room, request, slug, status=409, problem=why, remedy="it comes with the next look")
+    return Redirect(where, status_code=303)
+
+
+def _review(room: Room, task: FullTask) -> str:
+    settings = room.keeper.ask(lambda index, refs: index.settings())
+    hosting = room.options.hosting(room.site, settings)
+    return hosting.review_of(task.proposals[0].branch) if hosting is not None and task.proposals else ""
+
+
 def _workspace(room: Room, task: FullTask) -> Workspace | None:
     """The workspace of its agent, if it is on this host."""
     query = "SELECT id FROM agent_workspaces WHERE task_id = ? AND agent_id = ? AND host = ?"
@@ -103,7 +129,7 @@ def _evidence(
     return {
         "documents": documents, "files": files[:MOST_FILES], "folder": where.folder, "change": change, "steps": steps,
         "workspace": _made(room, workspace) if workspace else (), "workspace_id": workspace.id if workspace else "",
-        "on_github": _on_github(room, base, task) if task.proposals else "",
+        "on_github": bool(task.proposals) and _on_github(room, base),
     }  # fmt: skip
 
 
@@ -114,13 +140,9 @@ def _made(room: Room, workspace: Workspace) -> list[shelf.Entry]:
     return own[:MOST_FILES]
 
 
-def _on_github(room: Room, base: str, task: FullTask) -> str:
-    """Where its pull request is found, if that is where people approve."""
+def _on_github(room: Room, base: str) -> bool:
+    """Whether that is where people approve."""
     try:
-        settings = read_settings(room.site.repo, base)
+        return read_settings(room.site.repo, base).forge == "github"
     except UserError:
-        return ""
-    url = room.site.hub.url.removesuffix(".git")
-    if settings.forge != "github" or not url.startswith("https://"):
-        return ""
-    return f"{url}/pulls?q=is%3Apr+head%3A{task.proposals[0].branch}"
+        return False
