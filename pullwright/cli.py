@@ -337,18 +337,20 @@ def prompt_show(stage: str, agent: str, task_id: str | None, as_json: bool) -> N
 
 
 @cli.command()
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("run", metavar="RUN|FILE")
 @click.option("--again", is_flag=True, help="Read the replies by today's rules, and say what becomes different.")
 @click.option("--all", "everything", is_flag=True, help="Show long texts whole.")
-def replay(file: Path, again: bool, everything: bool) -> None:
-    """A run's trajectory as one reads a chat; `-` is standard input.
+def replay(run: str, again: bool, everything: bool) -> None:
+    """What a model was told and said, as one reads a chat.
 
     \b
-    git show FETCH_HEAD:trajectory.jsonl | pullwright replay -
+    pullwright replay fix-login           the newest run of a task
+    pullwright replay fix-login/build.2   the second attempt at a stage
+    pullwright replay run.jsonl           a trajectory in a file; - is standard input
     """
-    from pullwright.replaying import replay_file
+    from pullwright.replaying import replay_here
 
-    replay_file(file, again, everything)
+    replay_here(Path.cwd(), run, again, everything)
 
 
 @cli.command()

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from repositories import TASK, commit, git, project, pullwright, settings, typed
+from repositories import TASK, bare_hub, clone, commit, git, project, pullwright, settings, typed
 from wire import ScriptedOllama
-
-RUN = ["refs/pullwright/trajectories/greet/build.1:trajectory.jsonl"]
 
 
 def over_ollama(folder: Path, url: str, **agent: object) -> Path:
@@ -65,6 +63,11 @@ def test_what_is_not_there_is_named_with_what_is(repository: Path, words: tuple[
 def test_a_run_can_be_read_like_a_chat_and_read_again(repository: Path, tmp_path: Path) -> None:
     pullwright(repository, "run")
     file = tmp_path / "t.jsonl"
+    for name in (TASK, f"{TASK}/design", f"{TASK}/design.1"):
+        assert "finish(summary='A second line is added.')" in typed(repository, "replay", name).out
+    away = clone(bare_hub(repository, tmp_path / "hub.git"), tmp_path / "away")
+    assert typed(away, "replay", TASK).out == typed(repository, "replay", TASK).out
+    assert "no run of greet" in typed(away, "replay", f"{TASK}/design.2").err
     file.write_text(git(repository, "show", f"refs/pullwright/trajectories/{TASK}/design.1:trajectory.jsonl") + "\n")
     said = typed(repository, "replay", str(file))
     assert said.status == 0 and "1 · model" in said.out and "finish(summary='A second line is added.')" in said.out
