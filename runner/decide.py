@@ -110,6 +110,7 @@ def way_out(task: str, reason: str) -> str:
         "reverted": f"pullwright retry {task}",
         "needs input": f'pullwright answer {task} "…"',
         "gate failed": f'help: pullwright review {task} --comment "…", or begin anew: pullwright retry {task}',
+        "agent failed": f"what it said: pullwright replay {task}; begin anew: pullwright retry {task}",
         "budget": f"pullwright set-budget {task} --steps … | --tokens … | --cost … | --minutes …",
         "foreign branch": "delete or rename that branch",
         "duplicate id": "rename one of the two files",
