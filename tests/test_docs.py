@@ -108,6 +108,30 @@ def test_every_command_has_help_and_is_documented() -> None:
     assert sorted(commands.keys() - documented) == []
 
 
+def blocks(page: str) -> Iterator[str]:
+    """Paragraphs, rows of tables, blocks of code: what is read as one."""
+    for block in re.split(r"\n\s*\n", page):
+        yield from block.splitlines() if block.startswith("|") else [block]
+
+
+def test_every_option_is_documented_beside_its_command() -> None:
+    told = [block for page in PAGES for block in blocks(page.read_text())]
+    missing = [
+        f"{name} {option}"
+        for name, command in leaves(cli)
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--") and not any(option in block and name.split()[-1] in block for block in told)
+    ]
+    assert missing == []
+
+
+def test_nothing_is_promised() -> None:
+    """What a page announces stays there when it has come."""
+    words = re.compile(r"\b(to come|not yet (built|there|supported)|coming soon)\b", re.IGNORECASE)
+    assert [(page.name, found[0]) for page in PAGES if (found := words.search(page.read_text()))] == []
+
+
 def spoken(source: str) -> Iterator[str]:
     """The texts that a program may print: its string constants without the docstrings."""
     tree = ast.parse(source)
@@ -115,6 +139,13 @@ def spoken(source: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
             yield node.value
+
+
+def test_every_variable_that_a_person_may_set_is_documented_and_the_others_are_not() -> None:
+    files = [path for package in ("runner", "webhook", "pullwright") for path in (ROOT / package).rglob("*.py")]
+    read = {name for path in files for name in re.findall(r"PULLWRIGHT_[A-Z_]+", path.read_text())}
+    told = {name for page in PAGES for name in re.findall(r"PULLWRIGHT_[A-Z_]+", page.read_text())}
+    assert read - {"PULLWRIGHT_RUN", "PULLWRIGHT_GIT_TOKEN"} == told  # those two are said to our own processes
 
 
 def test_messages_name_only_commands_that_exist() -> None:
@@ -218,6 +249,12 @@ def test_the_map_of_the_rooms_names_every_file_of_the_runner() -> None:
     there = {path.name for path in (ROOT / "runner").glob("*.py")} - {"__init__.py"}
     inside = {path.name for path in (ROOT / "runner").glob("*/*.py")}
     assert there <= set(re.findall(r"\w+\.py", rooms)) <= there | inside | {"github.py"}
+
+
+def test_the_map_of_the_rooms_names_every_file_of_the_service() -> None:
+    (rooms,) = re.findall(r"^webhook/\n(.*?)^```", (ROOT / "docs/design.md").read_text(), re.MULTILINE | re.DOTALL)
+    there = {path.name for path in (ROOT / "webhook").rglob("*.py")} - {"__init__.py"}
+    assert there == set(re.findall(r"\w+\.py", rooms))
 
 
 def tracked() -> list[Path]:
