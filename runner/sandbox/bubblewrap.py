@@ -19,6 +19,7 @@ from runner.sandbox import (
     interpreter,
     kernel,
     launcher,
+    leftovers,
     mounts,
     probe,
 )
@@ -70,6 +71,7 @@ class Bubblewrap:
         self._demotion, self._cgroup = _demotion(), cgroup.find()
         if self._cgroup is not None:
             cgroup.sweep(self._cgroup)
+        leftovers.sweep()
         trial = self._contain(_TRIAL)
         if not trial.ok and self._cgroup:
             self._cgroup = None

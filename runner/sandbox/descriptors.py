@@ -3,13 +3,16 @@
 import contextlib
 import os
 
+NAME = "pullwright"
+"""Of what is handed over in memory."""
+
 
 class Descriptors(contextlib.ExitStack):
     """Opens what is to be handed to a program and closes it at the end of the `with` block."""
 
     def data(self, content: bytes) -> int:
         """A descriptor from which `content` is read."""
-        fd = os.memfd_create("pullwright")
+        fd = os.memfd_create(NAME)
         self.callback(os.close, fd)
         with open(fd, "wb", closefd=False) as file:
             file.write(content)

@@ -3,11 +3,14 @@
 import ctypes
 import errno
 import os
+import signal
 import struct
+from collections.abc import Callable
 from functools import cache
 
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _CLONE_NEWNS = 0x00020000
+_PR_SET_PDEATHSIG = 1
 _MS_REC, _MS_SLAVE = 1 << 14, 1 << 19
 _MNT_DETACH = 2
 _AT_FDCWD, _AT_EMPTY_PATH = -100, 0x1000
@@ -26,6 +29,21 @@ def _checked(answer: int) -> int:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return answer
+
+
+def tied() -> Callable[[], None]:
+    """What a child does between fork and exec, so as to be killed when the thread dies that starts it (prctl(2)).
+
+    One whose parent died before it asked for that is never told, and ends itself.
+    """
+    libc, parent = _libc(), os.getpid()
+
+    def tie() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return tie
 
 
 def private_mounts() -> None:

@@ -1,7 +1,9 @@
 """Starts programs from one thread that lives as long as we do.
 
-`--die-with-parent` is PR_SET_PDEATHSIG, and for that the parent is the *thread* that started the child (prctl(2)): a
-sandbox started from a pool's thread would be killed when the pool shrinks, which looks like a crash of the command.
+Its children die with it (PR_SET_PDEATHSIG), and for that the parent is the *thread* that started the child (prctl(2)):
+a sandbox started from a pool's thread would be killed when the pool shrinks, which looks like a crash of the command.
+bwrap's own `--die-with-parent` comes some milliseconds too late. A runner that is killed before it closes its status
+pipe, of which bwrap dies just before it would tell the process inside to go on; that one waits for ever.
 """
 
 import os
@@ -10,6 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
+
+from runner.sandbox import kernel
 
 T = TypeVar("T")
 
@@ -41,6 +45,8 @@ def start(
     of the same number if one is given. Raises `OSError`.
     """
 
+    tie = kernel.tied()
+
     def spawn() -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             argv,
@@ -54,6 +60,7 @@ def start(
             user=user,
             group=user,
             extra_groups=None if user is None else (),
+            preexec_fn=tie,
         )
 
     return call(spawn)

@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 from types import TracebackType
 
 _GONE = 5000  # milliseconds that the kernel may take to clear a PID namespace
@@ -52,12 +53,23 @@ class Status:
         os.close(init)
 
     def _open_init(self) -> int | None:
-        self._read()
+        self._settle()
         pid = self._value("child-pid")
         try:
             return None if pid is None else os.pidfd_open(pid)
         except ProcessLookupError:
             return None
+
+    def _settle(self) -> None:
+        """Read until bwrap has named its init, or is over: killed in between it would leave one that waits for ever."""
+        until = time.monotonic() + _GONE / 1000
+        waiting = select.poll()
+        waiting.register(self._fd, select.POLLIN)
+        self._read()
+        while self._value("child-pid") is None and (left := until - time.monotonic()) > 0:
+            if any(event & select.POLLHUP and not event & select.POLLIN for _, event in waiting.poll(1000 * left)):
+                return
+            self._read()
 
     def _read(self) -> None:
         try:
