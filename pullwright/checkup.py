@@ -12,10 +12,12 @@ from runner import backlog, git, wiring
 from runner.agents import Settings, parse_settings
 from runner.errors import UserError
 from runner.host import Site, site_at
+from runner.notify.smtp import reach
 from runner.observe import fetch_refs, read_settings
 from runner.progress import Refs
 
 TIGHT, SCARCE = 5 << 30, 1 << 30  # bytes free: below the first a notice, below the second a problem
+PATIENCE = 10.0  # seconds for an answer of a mail server
 
 _NOBODY = Settings(version=1, repository="", agents=())
 """Stands for the settings where there are none, so that the sandbox is looked at all the same."""
@@ -56,6 +58,7 @@ def _repository(site: Site, load: bool) -> Iterator[Finding]:
         yield from tried("agents.yaml", lambda: _settings(site, settings))
         yield from _tasks(site, refs)
         yield from tried("forge", lambda: _forge(site, settings))
+        yield from tried("mail", lambda: _mail(settings))
         yield from agents(site, settings, refs.base, load)
 
 
@@ -71,6 +74,9 @@ def _git() -> Finding:
 def _disk(state: Path) -> Finding:
     """The state's folder may not be there yet; what counts is the disk that it will lie on."""
     place = next(path for path in (state, *state.parents) if path.exists())
+    if not os.access(place, os.W_OK):
+        remedy = "let it, or put the state elsewhere: export PULLWRIGHT_STATE=/a/folder/of/yours"
+        return Finding("disk", "problem", f"this account may not write into {place}", remedy)
     return room(shutil.disk_usage(place).free, place)
 
 
@@ -140,6 +146,19 @@ def _tasks(site: Site, refs: Refs) -> Iterator[Finding]:
     """Task files that cannot be read: each is left out, and hides no other."""
     for one in backlog.read(site.repo, refs.base).problems:
         yield Finding("tasks", "notice", f"{one.path}: {one.what}", one.remedy)
+
+
+def _mail(settings: Settings) -> Iterator[Finding]:
+    """The server that letters go to: it is called, and nothing is sent. Letters wait for one that is away."""
+    server = wiring.mail_server(settings)
+    if server is None:
+        return
+    place, fault = f"{server.host}:{server.port}", reach(server, PATIENCE)
+    if fault:
+        remedy = "letters wait until it answers; look at `notifications.mail` in agents.yaml"
+        yield Finding("mail", "notice", f"{place} cannot be used now: {fault}", remedy)
+    else:
+        yield Finding("mail", "fine", f"{place}, from {server.sender}")
 
 
 def _forge(site: Site, settings: Settings) -> Iterator[Finding]:

@@ -169,7 +169,8 @@ def beginning(step: Step) -> str:
         case Resume(takeover):
             return "taken over: its lease has expired" if takeover else "goes on"
         case Rework(said, findings):
-            return f"goes back to its agent: {one_line(said[0].text if said else findings, 120)}"
+            why = said[0].text if said else findings.partition("\n")[0]  # below it stands what the agent has to read
+            return f"goes back to its agent: {one_line(why, 120)}"
         case Merge():
             return "is merged, as the policy says"
         case Propose(merge_base):

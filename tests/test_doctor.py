@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mail_parts import PASSWORD, USER, mail_server
 from repositories import add_task, bare_hub, commit, git, project, pullwright, settings, typed
 from wire.ollama import MODEL, ScriptedOllama, says
 from wire.openai import MODEL as SERVED
@@ -264,6 +265,24 @@ def test_an_unknown_person_and_a_sandbox_without_walls_are_notices(
     monkeypatch.setenv("PULLWRIGHT_SANDBOX", "walls")
     status, found = visited(folder)
     assert status == 1 and found["sandbox"][0] == "problem"
+
+
+def test_a_mail_server_is_called_and_gets_no_letter(
+    tmp_path: Path, person: Path, ollama: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mail_server(tmp_path) as (box, server):
+        mail = {"server": f"localhost:{server.port}", "sender": "bot@example.org", "to": ["a@example.org"]}
+        named = mail | {"user": "env:MAIL_USER", "password": "env:MAIL_WORD"}
+        folder = project_with(tmp_path / "r", agent(ollama.url), notifications={"mail": named})
+        status, found = visited(folder)
+        assert (status, "MAIL_USER" in found["mail"][1]) == (1, True), found  # a run would be refused as well
+        for name, value in {"MAIL_USER": USER, "MAIL_WORD": PASSWORD, "SSL_CERT_FILE": server.ca}.items():
+            monkeypatch.setenv(name, value)
+        assert visited(folder)[1]["mail"] == ("fine", f"localhost:{server.port}, from bot@example.org", "")
+    status, found = visited(folder)  # the server is gone
+    assert (status, found["mail"][0]) == (0, "notice")
+    assert "refused" in found["mail"][1] and "notifications.mail" in found["mail"][2]
+    assert box.letters == []
 
 
 def test_without_git_that_is_what_is_said(tmp_path: Path, person: Path) -> None:

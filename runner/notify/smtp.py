@@ -28,6 +28,15 @@ def deliver(server: Server, letter: Letter, seconds: float = SECONDS) -> Deliver
         session.close()
 
 
+def reach(server: Server, seconds: float = SECONDS) -> str:
+    """Why no letter could be given to `server` now: it is asked for nothing but who it is. Empty where one could."""
+    try:
+        _session(server, seconds).close()
+    except (OSError, smtplib.SMTPException) as error:
+        return _reason(error)
+    return ""
+
+
 def _session(server: Server, seconds: float) -> smtplib.SMTP:
     context = ssl.create_default_context(cafile=server.ca or None)
     if server.security == "tls":
