@@ -1,5 +1,9 @@
 """OpenAI-compatible wires (docs/models.md, "OpenRouter" and "Clients"), against a scripted server."""
 
+import json
+import time
+from collections.abc import Iterator
+
 import msgspec
 import pytest
 from wire import ScriptedOpenAI
@@ -295,6 +299,34 @@ def test_silence_ends_after_the_time_out_and_is_not_repeated():
         with pytest.raises(ModelError, match=r"sent nothing for 0\.2 s"):
             model(server, read_seconds=0.2).reply(ASK)
         assert len(server.chats) == 1
+
+
+def processing() -> Iterator[bytes]:
+    """What OpenRouter says while a provider says nothing: for ever, but for the test's own end."""
+    for _ in range(600):
+        yield b": OPENROUTER PROCESSING\n\n"
+        time.sleep(0.1)
+
+
+def test_a_stream_of_comments_alone_is_silence():
+    with ScriptedOpenAI([events()._replace(chunks=processing())] * 2) as server:
+        with pytest.raises(ModelError, match=r"sent nothing but comments for 0\.3 s"):
+            model(server, read_seconds=0.3).reply(ASK)
+        assert len(server.chats) == 1
+
+
+def hesitating() -> Iterator[bytes]:
+    """A piece, and comments until the next one comes."""
+    for chunk in [*[delta("a")] * 12, delta("b", finish="stop"), usage()]:
+        yield f"data: {json.dumps(chunk)}\n\n".encode()
+        time.sleep(0.1)
+        yield b": OPENROUTER PROCESSING\n\n"
+    yield b"data: [DONE]\n\n"
+
+
+def test_comments_between_pieces_are_no_silence():
+    with ScriptedOpenAI([events()._replace(chunks=hesitating())]) as server:
+        assert model(server, read_seconds=1.0).reply(ASK).text == "aaaaaaaaaaaab"
 
 
 def test_an_exception_out_of_on_text_cancels_the_reply():

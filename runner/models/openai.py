@@ -98,7 +98,7 @@ class OpenAI:
         """Nothing: the client shows no connection that could be cut. It ends with the next piece of text."""
 
     def _chat(self, body: dict[str, Any], on_text: Callable[[str], None] | None) -> Reply:
-        with self._faults(self._read_seconds), events(self._client, self._where, body) as stream:
+        with self._faults(self._read_seconds), events(self._client, self._where, body, self._read_seconds) as stream:
             reply = fold(stream, on_text, self._where)
         if self._is_openrouter and not (reply.text or reply.calls or reply.completion_tokens):
             # A provider that is just starting answers nothing, and bills nothing (OpenRouter's overview).

@@ -1,5 +1,6 @@
 """The official client, tamed: no retries, no proxy for loopback, events as plain dicts, exceptions as ours."""
 
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import openai
 
 CONNECT_SECONDS = 5.0
+
+Reading = Callable[[int | None], Iterator[bytes]]
 
 
 def connect(endpoint: str, api_key: str, read_seconds: float) -> "openai.OpenAI":
@@ -33,8 +36,10 @@ def connect(endpoint: str, api_key: str, read_seconds: float) -> "openai.OpenAI"
 
 
 @contextmanager
-def events(client: "openai.OpenAI", where: Server, body: dict[str, Any]) -> Iterator[Iterator[object]]:
+def events(client: "openai.OpenAI", where: Server, body: dict[str, Any], seconds: float) -> Iterator[Iterator[object]]:
     """The events of a streamed completion while the block lasts; leaving it closes the connection.
+
+    Raises `ModelError` where nothing but comments comes for so many seconds.
 
     A server that answers without a stream, an error in a 200 above all, gives its whole body as the one event: the
     client's parser for streams would find nothing in it and say nothing.
@@ -44,8 +49,29 @@ def events(client: "openai.OpenAI", where: Server, body: dict[str, Any]) -> Iter
         if "json" in answer.headers.get("content-type", ""):
             yield iter([_whole(answer.http_response.read, where)])
         else:
+            response = answer.http_response
+            response.iter_bytes = _told(response.iter_bytes, where, seconds)  # type: ignore[method-assign]
             with closing(_chunks(answer.parse(), where)) as chunks:
                 yield chunks
+
+
+def _told(read: Reading, where: Server, seconds: float) -> Reading:
+    """What `read` gives, until too long nothing is told by it.
+
+    OpenRouter keeps a connection busy with comments for as long as a provider says nothing
+    (https://openrouter.ai/docs/api-reference/streaming), so that no time-out of reading ever comes.
+    """
+
+    def telling(size: int | None = None) -> Iterator[bytes]:
+        last = time.monotonic()
+        for data in read(size):
+            if any(line and not line.startswith(b":") for line in data.splitlines()):
+                last = time.monotonic()
+            elif time.monotonic() - last > seconds:
+                raise ModelError("unavailable", f"{where} sent nothing but comments for {seconds:g} s.")
+            yield data
+
+    return telling
 
 
 def _chunks(stream: Any, where: Server) -> Generator[object]:

@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 class Answer(NamedTuple):
     """`chunks` are sent one by one after `pause` seconds; `cut` closes the connection before the reply's end."""
 
-    chunks: tuple[bytes, ...] = ()
+    chunks: Iterable[bytes] = ()
     status: int = 200
     headers: Mapping[str, str] = {}
     pause: float = 0.0
