@@ -1,8 +1,6 @@
 """What the API writes, to Git and to nothing else: task files, commands, folders for work."""
 
-import re
 import subprocess
-import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +19,7 @@ from runner.people import issues
 from runner.people.orders import compose
 from runner.progress import Refs
 from runner.state import TaskState
-from runner.task import parse_task
+from runner.task import parse_task, slug_of
 from webhook.index import Index
 from webhook.rows import Names
 from webhook.shapes import Made, NewTask, Said
@@ -93,9 +91,7 @@ def _keys(asked: NewTask) -> dict[str, Any]:
 
 
 def _slug(title: str) -> str:
-    """A title as an id: lower-case ASCII words joined by hyphens."""
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:50].strip("-")
+    slug = slug_of(title)
     if not slug:
         raise Senseless("no id can be made from this title: give one")
     return slug
