@@ -49,8 +49,8 @@ def events(client: "openai.OpenAI", where: Server, body: dict[str, Any], seconds
         if "json" in answer.headers.get("content-type", ""):
             yield iter([_whole(answer.http_response.read, where)])
         else:
-            response = answer.http_response
-            response.iter_bytes = _told(response.iter_bytes, where, seconds)  # type: ignore[method-assign]
+            response: Any = answer.http_response  # the parser reads by its method
+            response.iter_bytes = _told(response.iter_bytes, where, seconds)
             with closing(_chunks(answer.parse(), where)) as chunks:
                 yield chunks
 
