@@ -210,8 +210,8 @@ def drafted(repo: git.Repo, url: str, ref: str, command: Command) -> git.Push | 
         git.fetch(repo, url, f"+{ref}:refs/remotes/hub/{ref.removeprefix('refs/')}")
         if command.id in {earlier.id for earlier in read(repo, tip)}:
             return None
-    empty = git.git(repo, "hash-object", "-w", "-t", "tree", "--stdin")
-    made = git.commit(repo, empty, [tip] if tip else [], msgspec.json.encode(command).decode(), when=command.at)
+    said = msgspec.json.encode(command).decode()
+    made = git.commit_with(repo, None, {}, [tip] if tip else [], said, when=command.at)
     return git.Push(ref, made, tip or "")
 
 

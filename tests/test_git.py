@@ -166,6 +166,39 @@ def test_a_message_can_hold_whatever_a_model_says(repo: Repo) -> None:
     assert git.log(repo, made, "%B")[0].startswith("NUL , half a character ?, --flag\n::add-mask::x")
 
 
+# A commit by one process
+
+
+def both_ways(repo: Repo, tree: str | None, changes: dict[str, bytes | None], *parents: str, said: str = "x\n") -> str:
+    """The id of the commit, which is the same by one process and by many."""
+    who, when = git.Identity("Gemma (agent)", "gemma@agents.example.invalid"), "2026-01-02T03:04:05Z"
+    plain = git.commit(repo, git.tree_with(repo, tree, changes), parents, said, author=who, when=when)
+    assert git.commit_with(repo, tree, changes, parents, said, author=who, when=when) == plain
+    return plain
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_commit_by_one_process_is_that_of_many_whatever_its_files_are_called(repo: Repo, name: str) -> None:
+    first = both_ways(repo, None, {name: b"", f"folder/{name}": b"data 1\nx\n", "other": b"\0\xff"})
+    both_ways(repo, git.tree_of(repo, first), {name: None, "other": None, "new": b"1"}, first)
+
+
+def test_a_commit_by_one_process_has_the_tree_and_the_parents_that_it_is_given(repo: Repo) -> None:
+    first, other = both_ways(repo, None, {"a/b": b"1", "c": b"2"}), both_ways(repo, None, {})
+    tree = git.tree_of(repo, first)
+    swapped = both_ways(repo, tree, {"a": b"3", "c/d": b"4", "gone": None}, other, first, other, said="done\n\ndone")
+    assert git.log(repo, swapped, "%P", "-1") == [f"{other} {first}"]
+    assert {file.path for file in git.files(repo, swapped)} == {"a", "c/d"}
+
+
+def test_a_commit_by_one_process_moves_no_ref_and_leaves_nothing_but_objects(repo: Repo) -> None:
+    before = {path for path in repo.git_dir.rglob("*") if "objects" not in path.parts}
+    made = git.commit_with(repo, None, {"a": b"1"}, [], "x\n")
+    assert git.resolve(repo, made) == made
+    assert {path for path in repo.git_dir.rglob("*") if "objects" not in path.parts} == before
+    assert not list((repo.git_dir / "objects" / "pack").iterdir())
+
+
 # What is asked only once
 
 

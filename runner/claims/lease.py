@@ -105,12 +105,12 @@ class Lease:
         """
         redactor = self.host.redactor
         written = redactor.clean_struct(self.history).files(self.task.folder)
-        whole = git.tree_with(self.host.repo, tree, written)
         author = wording.agent_identity(self.agent.name)
         above = parents if any(git.is_ancestor(self.host.repo, self.head, each) for each in parents) else ()
         above = above or (*parents, self.head)
         told = redactor.clean(message)
-        return git.commit(self.host.repo, whole, above, told, author=author, when=self.host.timestamp())
+        when = self.host.timestamp()
+        return git.commit_with(self.host.repo, tree, written, above, told, author=author, when=when)
 
     def push(self, commit: str, trajectory: bytes | None = None) -> Won | Lost:
         """Move the branch to `commit` and the trajectory with it, in one atomic push.
@@ -189,12 +189,11 @@ class Lease:
         """What a push takes along so that another host can go on: the attempt's trajectory, where it may leave here."""
         if data is None or self.settings.policy.trajectories == "local":
             return ()
-        repo = self.host.repo
-        tree = git.tree_with(repo, None, {TRAJECTORY: data})
-        if self.trajectory and git.tree_of(repo, self.trajectory) == tree:
-            return ()
         above = [self.trajectory] if self.trajectory else []
-        made = git.commit(repo, tree, above, f"{self.ref.task}: {self.ref.stage}.{self.ref.attempt}\n")
+        if above and git.read(self.host.repo, self.trajectory, TRAJECTORY) == data:
+            return ()
+        message = f"{self.ref.task}: {self.ref.stage}.{self.ref.attempt}\n"
+        made = git.commit_with(self.host.repo, None, {TRAJECTORY: data}, above, message)
         return (git.Push(f"refs/pullwright/{trajectory_name(self.ref)}", made, self.trajectory),)
 
 

@@ -48,6 +48,7 @@ from runner.git.reading import (
     sizes,
     texts,
 )
+from runner.git.writing import commit_with
 
 __all__ = [
     "AS_COMMITTED",
@@ -72,6 +73,7 @@ __all__ = [
     "changed",
     "check_out",
     "commit",
+    "commit_with",
     "differences",
     "environment",
     "execute",

@@ -71,8 +71,12 @@ def commit(
     if when is not None:
         env |= {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
     above = [word for parent in dict.fromkeys(parents) for word in ("-p", parent)]
-    said = message.encode("utf-8", "replace").replace(b"\0", b"")  # neither half characters nor NUL can be in one
-    return git(repo, "commit-tree", tree, *above, stdin=said, env=env)
+    return git(repo, "commit-tree", tree, *above, stdin=readable(message), env=env)
+
+
+def readable(message: str) -> bytes:
+    """A message as it can stand in a commit, in which neither half characters nor NUL can be."""
+    return message.encode("utf-8", "replace").replace(b"\0", b"")
 
 
 class Merge(NamedTuple):
