@@ -9,6 +9,7 @@ import pytest
 
 from runner import git
 from runner.git import Push, Repo
+from runner.sight.pipes import Pipes
 
 NAMES = [
     "-rf",
@@ -220,6 +221,23 @@ def test_what_a_name_stands_for_is_asked_each_time(repo: Repo) -> None:
         git.git(repo, "update-ref", "refs/heads/x", commit(repo, {"a": content}))
         assert git.read(repo, "refs/heads/x", "a") == content
         assert git.log(repo, "x", "%H") == [git.resolve(repo, "refs/heads/x")]
+
+
+def test_a_pipe_that_stays_open_tells_where_a_ref_is_now(repo: Repo) -> None:
+    first, second = commit(repo, {"a": b"1"}), commit(repo, {"a": b"2"})
+    with Pipes(repo) as pipes:
+        assert pipes.object("refs/x/y") is None
+        for now in (first, second, first):
+            git.git(repo, "update-ref", "refs/x/y", now)
+            found = pipes.object("refs/x/y")
+            assert found and found[0] == now
+            git.git(repo, "pack-refs", "--all")
+        git.git(repo, "update-ref", "refs/x/y", second)
+        git.git(repo, "pack-refs", "--all", "--prune")
+        found = pipes.object("refs/x/y")
+        assert found and found[0] == second
+        git.git(repo, "update-ref", "-d", "refs/x/y")
+        assert pipes.object("refs/x/y") is None
 
 
 def test_what_was_not_there_is_asked_for_again(repo: Repo, tmp_path: Path) -> None:

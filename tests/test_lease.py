@@ -134,6 +134,7 @@ def test_the_agent_is_given_what_people_pushed_at_the_next_renewal(scene: Scene)
         (place.space.src / "own.txt").write_text("own\n")
         times[0] = 1800 / 4
         said = around.before()
+        around.close()
     assert isinstance(said, tuple) and "more.txt" in said[0].text
     assert (place.space.src / "more.txt").read_text() == "more\n" and (place.space.src / "own.txt").exists()
 
@@ -254,6 +255,7 @@ def test_steps_push_only_when_the_renewal_is_due(scene: Scene) -> None:
             around.before()
             if mine.head != before:
                 pushes.append(second)
+        around.close()
     assert pushes == [450, 900, 1350, 1800]
 
 
@@ -274,6 +276,7 @@ def test_a_hub_that_is_away_does_not_stop_the_work_until_the_lease_is_over(scene
         hub.with_suffix(".away").rename(hub)
         times[0] = 1820.0
         assert around.before() == () and git(hub, "rev-parse", BUILD) == mine.head
+        around.close()
 
 
 def test_a_host_knows_only_what_it_has_seen_itself(tmp_path: Path) -> None:

@@ -296,6 +296,7 @@ def test_the_owner_of_a_stage_works_on_while_the_hub_is_silent_and_pushes_later(
         impatient(60)
         times[0] = 1900.0
         assert around.before() == () and mine.pushed == 1900.0
+        around.close()
     assert git(scene.folder.parent / "hub.git", "show", f"{BUILD}:own.txt") == "own"
 
 

@@ -1,6 +1,6 @@
 """One stage on its branch: workspace, prompt, loop, gates, publish. Start reading at `work`."""
 
-import contextlib
+from contextlib import closing, suppress
 
 from runner import briefing, git, live, prompting
 from runner.claims.lease import Lease
@@ -108,23 +108,23 @@ def _converse(
     if begun is not None and begun.model != model.name:
         trajectory.append(Started(model.name, protocol, opening, opening=len(opening), why=f"{agent.name} goes on"))
     mark = place.mark(lease.entry.claim)
-    in_prompt = mark is not None and mark.opened
-    around = hooks.Hooks(lease, place.space, trajectory, "" if in_prompt else feedback, lambda: remember(lease, place))
+    told = "" if mark is not None and mark.opened else feedback
     documents = briefing.documents(lease.host.repo, lease.head, lease.task.folder)
     seeds = prompting.seeds(documents, lease.history.record.request)
     notes = hooks.Notes(lease)
-    return converse(
-        model,
-        protocol,
-        telling.heard(lease, toolbox(names, _tool_work(lease, place.space, notes.journal, context))),
-        trajectory,
-        opening,
-        _bounds(lease, state, trajectory, context),
-        before_step=pulse.at_rest(around.before),
-        after_step=pulse.at_rest(around.after),
-        noted=notes.new,
-        seeds=tuple(seed for seed in seeds if seed.call.name in names),
-    )
+    with closing(hooks.Hooks(lease, place.space, trajectory, told, lambda: remember(lease, place))) as around:
+        return converse(
+            model,
+            protocol,
+            telling.heard(lease, toolbox(names, _tool_work(lease, place.space, notes.journal, context))),
+            trajectory,
+            opening,
+            _bounds(lease, state, trajectory, context),
+            before_step=pulse.at_rest(around.before),
+            after_step=pulse.at_rest(around.after),
+            noted=notes.new,
+            seeds=tuple(seed for seed in seeds if seed.call.name in names),
+        )
 
 
 def _tool_work(lease: Lease, space: Workspace, journal: Journal, context: int) -> Work:
@@ -173,7 +173,7 @@ def _leave(lease: Lease, place: Place, trajectory: Trajectory) -> None:
     """
     lease.host.say(f"{lease.ref.task}  {lease.ref.stage}  stopping: what is there is pushed (once more leaves at once)")
     hooks.count(lease, trajectory)
-    with contextlib.suppress(UserError, git.GitError):
+    with suppress(UserError, git.GitError):
         publish.checkpoint(lease, place.space, place.trajectory.read_bytes())
 
 

@@ -41,6 +41,10 @@ class Hooks:
         self.not_before = self.looked
         self.pause = 0
 
+    def close(self) -> None:
+        """The run is over."""
+        self.ears.close()
+
     def before(self) -> Stopped | tuple[Said, ...]:
         """What people said since the last step, remotely at most every 15 s; and the lease, when its time has come.
 

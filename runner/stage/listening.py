@@ -1,7 +1,7 @@
 """What people said and sent to a task while a stage is at work: commands, and files of its discussion.
 
 The hub is asked at most every 15 s (docs/design.md, rule 8). What a service of this host has fetched into the mirror
-is heard before the very next step, at the price of one git process.
+is heard before the very next step: a Git process that stays open is asked what the refs are now.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from runner import commands, git
 from runner.claims.lease import Lease
 from runner.commands import Command
 from runner.loop.outcome import Said, Stopped
+from runner.sight.pipes import Pipes
 from runner.talk import discussions
 from runner.talk.delivering import SEEN, deliver
 from runner.talk.papers import reader
@@ -19,14 +20,19 @@ MIRROR = "refs/remotes/hub/pullwright/"
 
 
 class Ears:
-    """Hears for one run of a stage. `stops` says why the commands so far end the run, or None."""
+    """Hears for one run of a stage, by a pipe to the mirror. `stops` says why the commands so far end it, or None."""
 
     def __init__(
         self, lease: Lease, space: Workspace, stops: Callable[[Lease, tuple[Command, ...]], str | None]
     ) -> None:
         self.lease, self.space, self.stops = lease, space, stops
+        self.pipes = Pipes(lease.host.repo)
         self.commands, self.discussion = commands.ref_of(lease.ref.task), discussions.ref_of(lease.ref.task)
         self.heard: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Hear no more."""
+        self.pipes.close()
 
     def look(self) -> None:
         """Bring what the hub has. Raises `git.Unreachable`."""
@@ -64,10 +70,8 @@ class Ears:
 
     def _here(self) -> dict[str, str]:
         """Ref on the hub → commit, as the mirror has it."""
-        names = {_mirrored(ref): ref for ref in (self.commands, self.discussion)}
-        out = git.git(self.lease.host.repo, "for-each-ref", "--format=%(objectname) %(refname)", *names)
-        pairs = (line.partition(" ") for line in out.splitlines())
-        return {names[name]: oid for oid, _, name in pairs if name in names}
+        found = {ref: self.pipes.object(_mirrored(ref)) for ref in (self.commands, self.discussion)}
+        return {ref: there[0] for ref, there in found.items() if there is not None}
 
 
 def _mirrored(ref: str) -> str:
