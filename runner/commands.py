@@ -211,7 +211,7 @@ def drafted(repo: git.Repo, url: str, ref: str, command: Command) -> git.Push | 
         if command.id in {earlier.id for earlier in read(repo, tip)}:
             return None
     said = msgspec.json.encode(command).decode()
-    made = git.commit_with(repo, None, {}, [tip] if tip else [], said, when=command.at)
+    made = git.commit_with(repo, {}, [tip] if tip else [], said, tree=git.EMPTY_TREE, when=command.at)
     return git.Push(ref, made, tip or "")
 
 

@@ -173,8 +173,9 @@ def test_a_message_can_hold_whatever_a_model_says(repo: Repo) -> None:
 def both_ways(repo: Repo, tree: str | None, changes: dict[str, bytes | None], *parents: str, said: str = "x\n") -> str:
     """The id of the commit, which is the same by one process and by many."""
     who, when = git.Identity("Gemma (agent)", "gemma@agents.example.invalid"), "2026-01-02T03:04:05Z"
+    over = tree or git.EMPTY_TREE
     plain = git.commit(repo, git.tree_with(repo, tree, changes), parents, said, author=who, when=when)
-    assert git.commit_with(repo, tree, changes, parents, said, author=who, when=when) == plain
+    assert git.commit_with(repo, changes, parents, said, tree=over, author=who, when=when) == plain
     return plain
 
 
@@ -192,9 +193,15 @@ def test_a_commit_by_one_process_has_the_tree_and_the_parents_that_it_is_given(r
     assert {file.path for file in git.files(repo, swapped)} == {"a", "c/d"}
 
 
+def test_without_a_tree_a_commit_differs_from_its_first_parent_by_its_changes_alone(repo: Repo) -> None:
+    first, other = commit(repo, {"a": b"1", "b": b"1"}), commit(repo, {"c": b"1"})
+    made = git.commit_with(repo, {"a": b"2", "b": None, "d/e": b"3"}, [first, other], "x\n")
+    assert git.changed(repo, first, made) == {"a": "M", "b": "D", "d/e": "A"}
+
+
 def test_a_commit_by_one_process_moves_no_ref_and_leaves_nothing_but_objects(repo: Repo) -> None:
     before = {path for path in repo.git_dir.rglob("*") if "objects" not in path.parts}
-    made = git.commit_with(repo, None, {"a": b"1"}, [], "x\n")
+    made = git.commit_with(repo, {"a": b"1"}, [], "x\n")
     assert git.resolve(repo, made) == made
     assert {path for path in repo.git_dir.rglob("*") if "objects" not in path.parts} == before
     assert not list((repo.git_dir / "objects" / "pack").iterdir())

@@ -98,8 +98,10 @@ class Lease:
         record = msgspec.structs.replace(self.history.record, result_path=path)
         self.history = msgspec.structs.replace(self.history, record=record)
 
-    def commit(self, tree: str, message: str, *parents: str) -> str:
+    def commit(self, tree: str | None, message: str, *parents: str) -> str:
         """A commit of `tree` with the record as it stands, on the head (or on `parents` too). Nothing is pushed.
+
+        Without `tree`, only the record differs from the first of the parents.
 
         No secret gets into the record or the message; `runner.stage.outgoing` looks at the files of `tree` before.
         """
@@ -110,7 +112,7 @@ class Lease:
         above = above or (*parents, self.head)
         told = redactor.clean(message)
         when = self.host.timestamp()
-        return git.commit_with(self.host.repo, tree, written, above, told, author=author, when=when)
+        return git.commit_with(self.host.repo, written, above, told, tree=tree, author=author, when=when)
 
     def push(self, commit: str, trajectory: bytes | None = None) -> Won | Lost:
         """Move the branch to `commit` and the trajectory with it, in one atomic push.
@@ -193,7 +195,7 @@ class Lease:
         if above and git.read(self.host.repo, self.trajectory, TRAJECTORY) == data:
             return ()
         message = f"{self.ref.task}: {self.ref.stage}.{self.ref.attempt}\n"
-        made = git.commit_with(self.host.repo, None, {TRAJECTORY: data}, above, message)
+        made = git.commit_with(self.host.repo, {TRAJECTORY: data}, above, message, tree=git.EMPTY_TREE)
         return (git.Push(f"refs/pullwright/{trajectory_name(self.ref)}", made, self.trajectory),)
 
 

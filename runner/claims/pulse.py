@@ -73,11 +73,10 @@ class Pulse:
 
     def _renew(self) -> bool:
         """A commit that says only that the work goes on: what others watch is whether the branch moves."""
-        lease, repo = self.lease, self.lease.host.repo
+        lease = self.lease
         try:
-            made = git.commit(
-                repo, git.tree_of(repo, lease.head), (lease.head,), wording.checkpoint(lease.ref, lease.entry)
-            )
+            words = wording.checkpoint(lease.ref, lease.entry)
+            made = git.commit_with(lease.host.repo, {}, (lease.head,), words)
             return isinstance(lease.advance(made, lease.head), Won)
         except (UserError, git.GitError):
             return False

@@ -200,6 +200,6 @@ def close(host: Host, state: TaskState, stage: OpenStage, said: tuple[Command, .
     assert found.record is not None
     entry = msgspec.structs.replace(stage.entry, state="closed", finished=host.timestamp())
     closed = history.heard(history.with_entry(History(found.record, found.updates), stage.ref.stage, entry), said)
-    tree, files = git.tree_of(host.repo, stage.head), closed.files(state.task.folder)
-    made = git.commit_with(host.repo, tree, files, (stage.head,), wording.closed(stage.ref), when=host.timestamp())
+    files, words = closed.files(state.task.folder), wording.closed(stage.ref)
+    made = git.commit_with(host.repo, files, (stage.head,), words, when=host.timestamp())
     return claims.advance(host.repo, host.hub.url, stage.branch, made, stage.head)

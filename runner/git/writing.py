@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from runner.git.objects import RUNNER, Identity, readable
+from runner.git.objects import EMPTY_TREE, RUNNER, Identity, readable
 from runner.git.process import Repo, git
 
 # As loose objects are: a pack that is taken apart again need not wait for the disk.
@@ -13,27 +13,28 @@ _OPTIONS = ("-c", "core.fsync=none", "fast-import", "--quiet", "--done", "--date
 
 def commit_with(
     repo: Repo,
-    tree: str | None,
     changes: Mapping[str, bytes | None],
     parents: Iterable[str],
     message: str,
     *,
+    tree: str | None = None,
     author: Identity = RUNNER,
     when: str | None = None,
 ) -> str:
-    """Write a commit of `tree` (None: the empty one) in which each path has the given content, or is gone (None).
+    """Write a commit in which each path has the given content, or is gone (None); returns its id.
 
-    It is the one that `commit` makes of `tree_with`, in a third of the time; only that names, of people and of files,
-    are taken as they are: they have to be our own. Returns its id. https://git-scm.com/docs/git-fast-import
+    The rest is as in `tree`, or as in the first of the parents, if there is one. It is the commit that `commit` makes
+    of `tree_with`, in a third of the time; only that names, of the author and of files, are taken as they are: they
+    have to be our own. https://git-scm.com/docs/git-fast-import
     """
-    return git(repo, *_OPTIONS, stdin=b"".join(_stream(tree, changes, parents, message, author, when)))
+    return git(repo, *_OPTIONS, stdin=b"".join(_stream(changes, parents, message, tree, author, when)))
 
 
 def _stream(
-    tree: str | None,
     changes: Mapping[str, bytes | None],
     parents: Iterable[str],
     message: str,
+    tree: str | None,
     author: Identity,
     when: str | None,
 ) -> Iterator[bytes]:
@@ -44,7 +45,8 @@ def _stream(
     yield _data(readable(message))
     for number, parent in enumerate(dict.fromkeys(parents)):
         yield f"{'merge' if number else 'from'} {parent}\n".encode()
-    yield b"deleteall\n" + (f'M 040000 {tree} ""\n'.encode() if tree else b"")
+    if tree is not None:
+        yield b"deleteall\n" if tree == EMPTY_TREE else f'M 040000 {tree} ""\n'.encode()
     for path, content in changes.items():
         name = _quoted(path)
         yield b"D %b\n" % name if content is None else b"M 100644 inline %b\n%b" % (name, _data(content))

@@ -31,6 +31,8 @@ def collect(lease: Lease, space: Workspace) -> str:
 
 def secret_in(repo: git.Repo, redactor: Redactor, there: list[str], tree: str) -> str | None:
     """The first file of `tree` that holds a secret which it has at none of the commits `there`, with the kind of it."""
+    if not git.differences(repo, there[0], tree):
+        return None
     sides = [{each.path: each for each in git.differences(repo, rev, tree)} for rev in there]
     new = {path: each.new for path, each in sides[0].items() if each.new and all(_is_new(path, side) for side in sides)}
     before = {path: [blob for side in sides if (blob := side[path].old)] for path in new}

@@ -82,7 +82,7 @@ def _ready(lease: Lease, gated: str, trajectory: bytes | None) -> str:
     if lease.ref.stage is Stage.COMPLETE:
         lease.result(_result_path(lease, gated))
     lease.note("status_change", f"{lease.ref.stage} is ready: {len(lease.entry.gates)} gates passed")
-    made = lease.commit(git.tree_of(lease.host.repo, gated), wording.ready(lease.ref, lease.entry), gated)
+    made = lease.commit(None, wording.ready(lease.ref, lease.entry), gated)
     answer = lease.push(made, trajectory)
     return answer.reason if isinstance(answer, Lost) else f"{lease.ref.stage} is ready"
 
@@ -90,7 +90,7 @@ def _ready(lease: Lease, gated: str, trajectory: bytes | None) -> str:
 def _held(lease: Lease, on: str, reason: str, kind: HoldKind, trajectory: bytes | None, findings: str = "") -> str:
     lease.change(state="held", hold=Hold(wording.one_line(reason, 500), lease.host.timestamp(), kind))
     lease.note("note", findings or reason)
-    made = lease.commit(git.tree_of(lease.host.repo, on), wording.held(lease.ref, lease.entry), on)
+    made = lease.commit(None, wording.held(lease.ref, lease.entry), on)
     answer = lease.push(made, trajectory)
     return answer.reason if isinstance(answer, Lost) else reason
 

@@ -229,8 +229,7 @@ def _append(site: Site, id: str, change: Change, also: Callable[[], git.Push | N
 
 
 def _commit(repo: git.Repo, there: Discussion | None, draft: Draft) -> str:
-    before = git.tree_of(repo, there.head) if there else None
-    return git.commit_with(repo, before, draft.changes, [there.head] if there else [], draft.said, when=draft.when)
+    return git.commit_with(repo, draft.changes, [there.head] if there else [], draft.said, when=draft.when)
 
 
 def _tip(site: Site, id: str) -> str | None:
