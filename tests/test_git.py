@@ -191,6 +191,7 @@ def test_a_commit_by_one_process_has_the_tree_and_the_parents_that_it_is_given(r
     swapped = both_ways(repo, tree, {"a": b"3", "c/d": b"4", "gone": None}, other, first, other, said="done\n\ndone")
     assert git.log(repo, swapped, "%P", "-1") == [f"{other} {first}"]
     assert {file.path for file in git.files(repo, swapped)} == {"a", "c/d"}
+    both_ways(repo, None, {"only": b"5"}, first)
 
 
 def test_without_a_tree_a_commit_differs_from_its_first_parent_by_its_changes_alone(repo: Repo) -> None:
