@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import NamedTuple
 
 import msgspec
@@ -69,13 +70,31 @@ class View(NamedTuple):
         return Crew(busy, offline | self.away)
 
 
+class Looks:
+    """Looks at the hub one after the other, by Git processes that stay open: what is as it was is not read again."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.pipes = Pipes(site.repo)
+        self.sight = Sight(self.pipes)
+
+    def close(self) -> None:
+        """End the processes."""
+        self.pipes.close()
+
+    def __call__(self) -> View:
+        """Look. Raises `UserError` when the hub cannot be read or is not a Pullwright repository."""
+        refs = fetch_refs(self.site)
+        lineage = Lineage(self.site.repo, refs.base, refs.branches.values())
+        self.sight = Sight(self.pipes, Afresh(self.site), like=self.sight, lineage=lineage)
+        self.sight.stand_on(refs.base)
+        return look(self.site, refs, self.sight)
+
+
 def observe(site: Site) -> View:
-    """Look at the hub. Raises `UserError` when it cannot be read or is not a Pullwright repository."""
-    refs = fetch_refs(site)
-    with Pipes(site.repo) as pipes:
-        sight = Sight(pipes, Afresh(site), lineage=Lineage(site.repo, refs.base, refs.branches.values()))
-        sight.stand_on(refs.base)
-        return look(site, refs, sight)
+    """Look at the hub once. Raises as `Looks` does."""
+    with closing(Looks(site)) as looks:
+        return looks()
 
 
 def look(site: Site, refs: Refs, eyes: Eyes) -> View:

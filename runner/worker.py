@@ -6,6 +6,7 @@ wake.
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import NamedTuple
 
 from runner import acting
@@ -29,7 +30,7 @@ from runner.forge import Refused
 from runner.host import Host, lock
 from runner.lifecycle import Stage
 from runner.mailing import tell
-from runner.observe import View
+from runner.observe import Looks, View
 from runner.state import TaskState
 
 WATCH_EVERY = 15.0  # seconds between two looks of `run --watch`
@@ -75,19 +76,20 @@ def run(
     host.sandbox.check()
     desk = _Desk(host, task, stage)
     only = None if task is None else frozenset({task})
-    view = attend(host, view, only=only)
-    tell(host, view, plan(view))
-    if task is not None:
-        view.state(task)
-    while (step := desk.choose(view)) is not None:
-        yield step
-        answer = desk.act(view, step)
-        if isinstance(answer, Refused) and step.state.task.id in desk.passed:
-            yield Step(step.state, Hold(answer.reason, ""))
-        view = attend(host, only=only)
+    with closing(Looks(host.site)) as look:
+        view = attend(host, view, look=look, only=only)
         tell(host, view, plan(view))
-        if once:
-            break
+        if task is not None:
+            view.state(task)
+        while (step := desk.choose(view)) is not None:
+            yield step
+            answer = desk.act(view, step)
+            if isinstance(answer, Refused) and step.state.task.id in desk.passed:
+                yield Step(step.state, Hold(answer.reason, ""))
+            view = attend(host, look=look, only=only)
+            tell(host, view, plan(view))
+            if once:
+                break
     host.forge.settle()
     desk.close()
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -20,8 +20,9 @@ from runner import git
 from runner.errors import UserError
 from runner.host import Site, site_at
 from runner.lifecycle import Stage
-from runner.observe import View, fetch_refs, look, observe
+from runner.observe import Looks, View, fetch_refs, look, observe
 from runner.progress import Afresh
+from runner.sight import Sight
 from runner.sight.lineage import Lineage
 
 _started: list[str] = []
@@ -56,10 +57,10 @@ def afresh(site: Site) -> View | str:
         return error.what
 
 
-def remembering(site: Site) -> View | str:
-    """What `observe` shows."""
+def remembering(looks: Looks) -> View | str:
+    """What those show who remember what they saw before."""
     try:
-        return observe(site)
+        return looks()
     except UserError as error:
         return error.what
 
@@ -72,13 +73,25 @@ def test_after_any_history_it_shows_what_looking_afresh_shows(
     folder = tmp_path_factory.mktemp("world")
     world = World(folder, seed)
     site = replace(world.site(folder / "state"), clock=lambda: 0.0)
-    try:
-        for move in moves:
+    with closing(world), closing(Looks(site)) as long, closing(Looks(site)) as once:
+        for number, move in enumerate(moves):
             play(world, move)
+            if number % 5 == 4:
+                world.publish()
+                remembering(long)
         world.publish()
-        assert remembering(site) == afresh(site)
-    finally:
-        world.close()
+        assert remembering(long) == remembering(once) == afresh(site)
+
+
+def test_a_process_that_ended_between_two_looks_is_started_again(tmp_path: Path) -> None:
+    site = crowded(tmp_path, 1)
+    with closing(Looks(site)) as looks:
+        before = looks()
+        for process in looks.pipes.processes():
+            process.kill()
+            process.wait()
+        looks.sight = Sight(looks.pipes)
+        assert looks() == before
 
 
 def test_a_proposal_is_seen_with_what_it_would_change(tmp_path: Path, person: Path) -> None:

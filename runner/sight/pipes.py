@@ -58,15 +58,18 @@ class Pipes:
 
     def close(self) -> None:
         """End the processes."""
-        for process in (self._cat, *self._diffs.values()):
-            if process is not None:
-                _end(process)
+        for process in self.processes():
+            _end(process)
         self._cat = None
         self._diffs.clear()
 
+    def processes(self) -> list[subprocess.Popen[bytes]]:
+        """Those that are open."""
+        return [*([self._cat] if self._cat else ()), *self._diffs.values()]
+
     def object(self, name: str) -> tuple[str, bytes] | None:
         """The id and the content of the object that `name` (an id, a full ref, `<commit>^{tree}`) stands for."""
-        if self._cat is None:
+        if self._cat is None or self._cat.poll() is not None:  # it may have been killed meanwhile
             self._cat = _start(self.repo, "cat-file", "--batch")
         stdin, stdout = _ends(self._cat)
         stdin.write(name.encode() + b"\n")
@@ -131,7 +134,7 @@ class Pipes:
         return {change.path: kind for change, kind in self._differ(self.tree(old), self.tree(new), ())}
 
     def _differ(self, old: str, new: str, paths: tuple[str, ...]) -> list[tuple[Change, str]]:
-        if paths not in self._diffs:
+        if paths not in self._diffs or self._diffs[paths].poll() is not None:
             options = ("--stdin", "-r", "-z", "--no-renames", "--ignore-submodules=none")
             self._diffs[paths] = _start(self.repo, "diff-tree", *options, "--", *paths)
         stdin, stdout = _ends(self._diffs[paths])
