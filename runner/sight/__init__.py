@@ -44,6 +44,8 @@ class Sight:
 
     def stand_on(self, base: str) -> list[str]:
         """Bring the ground to the commit `base`; returns the paths that differ."""
+        if base == self.base:
+            return []
         changes = self.pipes.difference(self.pipes.tree(self.base), self.pipes.tree(base))
         self.ground.apply(changes)
         self.base = base

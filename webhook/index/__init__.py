@@ -116,7 +116,7 @@ class Index:
 
     def names(self, refs: Refs, slug: str) -> bool:
         """Whether base has a YAML file of that name, or anything else is a task with that id."""
-        standing.stand_on(self.sight, refs)
+        self.sight.stand_on(refs.base)
         row = self.conn.execute("SELECT 1 FROM tasks WHERE slug = ?", (slug,)).fetchone()
         return row is not None or bool(self.sight.ground.named(slug))
 

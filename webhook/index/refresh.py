@@ -10,7 +10,6 @@ from runner.sight.owners import owner
 from webhook import store, talk_rows
 from webhook.index import crew, families, landings, line, relatives, writes
 from webhook.index.families import Ground, Seen, on_disk
-from webhook.index.standing import stand_on
 from webhook.rows import Names, task_rows
 from webhook.telling import Event, tell
 
@@ -73,7 +72,7 @@ class Refresh:
             moved = line.follow(self.conn, self.sight, self.before.get(BASE), self.refs.base)
             slugs |= moved.tasks | relatives.going_into_base(self.conn)
             self.all |= moved.everything
-        stand_on(self.sight, self.refs)
+        self.sight.stand_on(self.refs.base)
         if self.all:
             known = self.conn.execute("SELECT slug FROM tasks UNION SELECT slug FROM problems")
             slugs |= {slug for (slug,) in known} | self.sight.ground.ids()

@@ -64,16 +64,10 @@ def version(index: Index, refs: Refs, slug: str) -> str:
     return repr((row, sorted(own.branches.items()), sorted(own.ours.items())) if own else row)
 
 
-def stand_on(sight: Sight, refs: Refs) -> None:
-    """Have what lies below `tasks/` on base at hand: an index that nothing has changed for has not looked there yet."""
-    if sight.base != refs.base:
-        sight.stand_on(refs.base)
-
-
 def states(index: Index, refs: Refs, slugs: Iterable[str], eyes: Afresh) -> dict[str, TaskState]:
     """Where tasks stand, with their parents and subtasks, and with what only `eyes` can see: this host's own facts, and
     what a merge would do."""
-    stand_on(index.sight, refs)
+    index.sight.stand_on(refs.base)  # an index that nothing has changed for has not looked there yet
     sight = Sight(index.pipes, eyes, index.sight)
     ground = families.Ground(index.conn, index.site, sight, refs, index.settings(), index.apart(refs), {})
     roots = set(slugs)
