@@ -28,7 +28,7 @@ from wire.server import Answer
 
 from pullwright.chat import drafting
 from pullwright.chat.deeds import deed, status
-from pullwright.chat.flow import Flow, flowed
+from pullwright.chat.flow import Flow, flowed, hung, meanings
 from pullwright.chat.room import Room, enter, hears
 from pullwright.chat.show import clock, footnotes
 from pullwright.chat.words import ENTRIES, Order, bounds, help_lines, parse
@@ -64,6 +64,22 @@ def test_a_line_is_words_unless_it_begins_with_a_command(line: str, meaning: obj
 def test_a_command_that_is_none_says_what_to_do(line: str) -> None:
     found = parse(line)
     assert isinstance(found, Unknown) and "/" in found.why
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_help_breaks_no_word_however_narrow_the_terminal(width: int) -> None:
+    rows = list(meanings(help_lines(True), width))
+    printed = "\n".join(word + meaning for word, meaning in rows)
+    assert max(map(len, printed.split("\n"))) <= width
+    assert printed.split() == [part for row in help_lines(True) for each in row for part in each.split()]
+
+
+def test_our_own_lines_end_at_spaces_and_a_command_is_one_line() -> None:
+    command = "  → git fetch && git diff origin/work/greet...origin/agents/greet/design"
+    told = hung(f"greet  design waits for review\n{command}\n  → /approve merges that, as it is", 25)
+    assert told.split("\n") == [
+        "greet  design waits for", "review", command, "  → /approve merges that,", "    as it is",
+    ]  # fmt: skip
 
 
 def test_every_command_is_in_the_help_and_fits_80_columns() -> None:

@@ -70,6 +70,13 @@ def test_what_is_too_long_is_cut_and_says_so() -> None:
     assert text.fitted("short") == "short"
 
 
+def test_markdown_brings_no_style_and_every_script_its_direction() -> None:
+    html = text.markdown("| a | b | c |\n| ---: | :---: | --- |\n| 1 | 2 | 3 |\n\n- واحد\n\n1. one\n")
+    assert "style=" not in html
+    assert '<th class="at-right">a</th>' in html and '<td class="at-center">2</td>' in html and "<td>3</td>" in html
+    assert '<ul dir="auto">' in html and '<ol dir="auto">' in html
+
+
 def test_csv_is_a_table_whatever_parts_its_columns() -> None:
     for comma in ",;\t":
         assert sheet(f"a{comma}b\n1{comma}2\n") == (("a", "b"), (("1", "2"),), False)

@@ -32,6 +32,18 @@ def test_words_are_shown_as_they_are(said: str) -> None:
         assert said.startswith(words(said[:end], TOOLS))
 
 
+@pytest.mark.parametrize(
+    "said", ["| a |\n| - |\n\n```python\nx = 1\n```\n\nIs it?", "Let me see.\n\n```view x\n```", "a\n \n```\nb\n```\n"]
+)
+def test_what_was_shown_of_a_reply_stays_while_more_of_it_comes(said: str) -> None:
+    before = ""
+    for end in range(len(said) + 1):
+        now = settled(words(said[:end], TOOLS))
+        assert now.startswith(before), end
+        before = now
+    assert before
+
+
 @given(st.text("`~ \nab", max_size=40), st.integers(0, 60))
 def test_a_body_that_is_coming_is_a_beginning_of_the_whole(text: str, end: int) -> None:
     whole = f"````\n{text}x\n````"

@@ -1,6 +1,9 @@
 """Text as it comes, made fit for a terminal: lines end at spaces, and nothing in it steers anything. Pure."""
 
 import re
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+from typing import Any
 
 from rich.cells import cell_len
 
@@ -50,6 +53,35 @@ class Flow:
             return lead + gap + word
         self.column = len(self.indent) + cell_len(word)
         return f"\n{self.indent}{word}"
+
+
+_LEAD = re.compile(r"\s*(?:[→✗·…] )?")
+_COMMAND = re.compile(r"\s*→ (?:git|pullwright) ")
+LEAST = 20
+"""Columns that a meaning needs beside its word."""
+
+
+def hung(text: str, width: int) -> str:
+    """Our own lines, which end at spaces and go on below their beginning. A command is one line, to be copied."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        lead = " " * len((_LEAD.match(line) or [""])[0])
+        whole = len(line) <= width or _COMMAND.match(line)
+        lines += [line] if whole else wrap(line, width, subsequent_indent=lead, **_AS_THEY_ARE)
+    return "\n".join(lines)
+
+
+def meanings(rows: Sequence[tuple[str, str]], width: int) -> Iterator[tuple[str, str]]:
+    """Rows of a word and what it means as two columns; where there is no room for two, one below the other."""
+    wide = max((len(word) for word, _ in rows), default=0)
+    beside = width - wide - 4 >= LEAST
+    for word, meaning in rows:
+        lead = " " * (wide + 4 if beside else 6)
+        told = "\n".join(wrap(lead + meaning, width, subsequent_indent=lead, **_AS_THEY_ARE))
+        yield f"  {word}", told[2 + len(word) :] if beside else f"\n{told}"
+
+
+_AS_THEY_ARE: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False, "replace_whitespace": False}
 
 
 def flowed(text: str, width: int, indent: str = "  ") -> str:

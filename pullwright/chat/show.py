@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from pullwright.chat.flow import Flow, flowed, safe
+from pullwright.chat.flow import Flow, flowed, hung, meanings, safe
 from runner.talk.messages import Discussion, Look, Message
 from runner.wording import one_line
 
@@ -32,7 +32,8 @@ class Screen:
 
     def line(self, text: str = "", style: str = "") -> None:
         """Something that Pullwright itself says."""
-        self.console.print(safe(text), style=style)
+        told = hung(safe(text), self.width) if self.console.is_terminal else safe(text)
+        self.console.print(told, style=style)
 
     def problem(self, what: str, remedy: str = "") -> None:
         """Something that did not go, and what to do."""
@@ -73,10 +74,9 @@ class Screen:
 
     def about(self, rows: Iterable[tuple[str, str]]) -> None:
         """Two columns: a word and what it means."""
-        rows = [(safe(word), safe(meaning)) for word, meaning in rows]
-        wide = max((len(word) for word, _ in rows), default=0)
-        for word, meaning in rows:
-            self._pair(f"  {word:<{wide}}", f"  {meaning}", "bold")
+        safely = [(safe(word), safe(meaning)) for word, meaning in rows]
+        for word, meaning in meanings(safely, self.width):
+            self._pair(word, meaning, "bold")
 
     def _pair(self, first: str, second: str, style: str) -> None:
         from rich.text import Text

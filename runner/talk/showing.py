@@ -6,7 +6,7 @@ from runner.protocols.lift import without_thinking
 
 # An object or a list of some, a tag such as <tool_call>, a fence whose first line is not whole yet.
 _CALL = re.compile(r"\s*(?:\{|\[\s*(?:\{|$)|<(?:$|[tf|])|```(?:json|tool_\w*)?\s*[{\[]|```(?:\w*\s*)?$|`{1,2}$)")
-_PARTLY = re.compile(r"\n`{1,3}\w*$")
+_PARTLY = re.compile(r"(?<=\n)`{1,3}\w*\Z")
 ANSWER = "answer"
 """The tool by which models without tool calls say something."""
 _OPENING = re.compile(r"\s*(?:`{3,}|~{3,})[^\n`]*\n")
@@ -18,13 +18,15 @@ def words(text: str, tools: tuple[str, ...], *, whole: bool = False) -> str:
     """The words of a reply so far, or of a `whole` one; nothing while it looks like a call, in whatever form.
 
     What stands before a block that names one of `tools` is shown, what stands in a block that is the answer is too.
+    What was shown stays, to the last blank: who reads along would see all of it begin anew.
     """
     said = without_thinking(text).lstrip()
     if _CALL.match(said):
         return ""
     block = re.search(rf"^```({'|'.join(tools)})\b", said, re.MULTILINE)
     if block is not None:
-        return body(said[block.start() :]) if block[1] == ANSWER else said[: block.start()].rstrip()
+        before = said[: block.start()]
+        return body(said[block.start() :]) if block[1] == ANSWER else before.rstrip() if whole else before
     return said if whole else _PARTLY.sub("", said)
 
 

@@ -44,7 +44,7 @@ def meant(
     `known` its message, where it has been heard before, `seen` whether its writer could see what the agent asks.
 
     Plain words are the answer to what the agent asks, where they were written in the sight of it, else talk; talk is
-    also told to the agent that works, or to the next one that does. It never sends a proposal back, which `comment` does.
+    also told to the agent that works, or to the next one that does. It never sends a proposal back, as `comment` does.
     """
     if known is not None:
         verb: Any = known.verb

@@ -58,6 +58,7 @@ def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     parser.validateLink = lambda url: bool(_LINK.match(url))  # type: ignore[method-assign]
     parser.core.ruler.push("lowered", _lowered)
+    parser.core.ruler.push("aligned", _aligned)
     parser.add_render_rule("image", _image)
     parser.add_render_rule("table_open", lambda *_: '<div class="scroll" tabindex="0"><table>\n')
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
@@ -69,6 +70,16 @@ def _lowered(state: Any) -> None:
     for token in state.tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = f"h{min(6, int(token.tag[1:]) + 2)}"
+
+
+def _aligned(state: Any) -> None:
+    """How a column is aligned, as a class: a page takes no style from what others wrote. A list has its marks where its
+    first words begin."""
+    for token in state.tokens:
+        if token.type in ("bullet_list_open", "ordered_list_open"):
+            token.attrSet("dir", "auto")
+        if token.type in ("th_open", "td_open") and (style := token.attrs.pop("style", "")):
+            token.attrSet("class", f"at-{style.partition(':')[2]}")
 
 
 def _link(self: Any, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
