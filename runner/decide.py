@@ -1,8 +1,7 @@
 """What to do next for one task. Pure: `TaskState` + settings + crew → `Action`. Start reading at `decide`."""
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import msgspec
 
@@ -11,9 +10,8 @@ from runner.assign import NoAgent, assign
 from runner.commands import Command, unheard
 from runner.lifecycle import Stage
 from runner.policy import Deny, may_merge
-from runner.record import Entry
+from runner.spending import is_spent
 from runner.state import OpenStage, TaskState
-from runner.task import Budget
 
 REWORKS = 2  # by the same agent, before another one takes over
 
@@ -204,7 +202,7 @@ def _held(state: TaskState, stage: OpenStage, said: tuple[Command, ...], setting
     if hold is None or hold.kind == "input":
         return _hold(state, reason)
     if hold.kind == "budget":
-        return _hold(state, reason) if _spent(state, _budget(state)) else Rework(findings="The budget was raised.")
+        return _hold(state, reason) if is_spent(state) else Rework(findings="The budget was raised.")
     if stage.entry.reworks < REWORKS:
         return Rework(findings=stage.findings or reason)
     following = _next_agent(stage, settings)
@@ -259,47 +257,3 @@ def _next_agent(stage: OpenStage, settings: Settings) -> Agent | None:
     for names in (agent.escalation for agent in settings.agents if stage.entry.agent in agent.escalation):
         lists.append(names[names.index(stage.entry.agent) + 1 :])
     return next((by_name[name] for names in lists for name in names if name in by_name), None)
-
-
-def _budget(state: TaskState) -> Budget:
-    return state.standing.budget or state.task.request.budget
-
-
-def _spent(state: TaskState, budget: Budget) -> bool:
-    """Whether the task has used up what it may."""
-    return any(bound is not None and used >= bound for used, bound in zip(spent(state), bounds(budget), strict=True))
-
-
-class Spent(NamedTuple):
-    """What a task's attempts have used so far: replies, tokens, US dollars, minutes of agents' work."""
-
-    steps: int
-    tokens: int
-    cost: float
-    minutes: float
-
-
-def bounds(budget: Budget) -> tuple[float | None, ...]:
-    """A budget's bounds in the order of `Spent`."""
-    return budget.steps, budget.tokens, budget.cost, budget.minutes
-
-
-def spent(state: TaskState) -> Spent:
-    """What a task has used so far, over all stages and attempts."""
-    record = state.record
-    past = [attempt.entry for attempt in record.attempts] if record else []
-    present = dict(record.stages) if record else {}
-    if state.open is not None:
-        present[state.open.ref.stage] = state.open.entry
-    return used_by([*past, *present.values()])
-
-
-def used_by(entries: Iterable[Entry]) -> Spent:
-    """What these attempts have used together."""
-    entries = tuple(entries)
-    return Spent(
-        sum(entry.steps for entry in entries),
-        sum(entry.tokens for entry in entries),
-        sum(entry.cost for entry in entries),
-        sum(entry.seconds for entry in entries) / 60,
-    )

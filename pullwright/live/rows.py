@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from pullwright import standing
-from runner.decide import Finish, Hold, Nothing, Resume, spent
+from runner.decide import Finish, Hold, Nothing, Resume
 from runner.host import Hub, timestamp
 from runner.live import Step as LiveStep
 from runner.live import sentence_of
 from runner.record import Entry
+from runner.spending import spent
 from runner.state import TaskState
 from runner.wording import one_line
 from runner.worker import Step

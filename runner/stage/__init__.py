@@ -5,13 +5,13 @@ from contextlib import closing, suppress
 from runner import briefing, git, live, prompting
 from runner.claims.lease import Lease
 from runner.claims.pulse import Pulse
-from runner.decide import Spent, bounds, used_by
 from runner.errors import ToolError, UserError
 from runner.gates import checks
 from runner.loop.dialogue import Asked, Bounds, Exhausted, Failed, Finished, Outcome, Stopped, converse
 from runner.loop.trajectory import Started, Trajectory
 from runner.models import Message, ModelError
 from runner.protocols.preflight import memory_of, settle
+from runner.spending import Spent, bounds, used_by
 from runner.stage import hooks, outgoing, publish, telling
 from runner.stage.place import Place, bring_trajectory, lay_out, opens, place_of, remember
 from runner.stage.reaching import reach, withheld
