@@ -1,4 +1,4 @@
-"""Whoever opens connections and asks for nothing takes none away from others for long."""
+"""Whoever opens connections and asks for nothing, or for half of something, takes none away from others for long."""
 
 import asyncio
 import socket
@@ -15,17 +15,32 @@ from webhook.patience import Patient
 ASKED = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
-async def answers(scope: Any, receive: Any, send: Any) -> None:
-    """An application that answers what was sent, once all of it is there."""
-    body = (await receive())["body"]
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
-    await send({"type": "http.response.body", "body": body})
+class Answers:
+    """An application that answers what was sent, once all of it is there, and once it may."""
+
+    def __init__(self) -> None:
+        self.may = threading.Event()
+        self.may.set()
+        self.heard = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body, more = body + message["body"], message["more_body"]
+            self.heard = len(body)
+        await asyncio.to_thread(self.may.wait, 60)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await send({"type": "http.response.body", "body": body})
 
 
 class Served:
     """A server whose looks come when the test says so."""
 
-    def __init__(self, server: uvicorn.Server, address: tuple[str, int]) -> None:
+    def __init__(self, app: Answers, server: uvicorn.Server, address: tuple[str, int]) -> None:
+        self.app = app
         self.connections = server.server_state.connections
         self.address = address
 
@@ -61,10 +76,11 @@ def hung_up(line: socket.socket) -> bool:
 @pytest.fixture
 def served() -> Iterator[Served]:
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(answers, http=Patient, log_config=None, lifespan="off"))
+    app = Answers()
+    server = uvicorn.Server(uvicorn.Config(app, http=Patient, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    yield Served(server, listener.getsockname())
+    yield Served(app, server, listener.getsockname())
     server.should_exit = True
     thread.join(60)
     listener.close()
@@ -90,11 +106,34 @@ def test_one_whose_next_request_does_not_come_is_let_go_later(served: Served, re
         assert hung_up(line)
 
 
-def test_a_request_that_has_begun_may_take_its_time(served: Served) -> None:
+def test_a_request_whose_body_comes_slowly_may_take_its_time(served: Served) -> None:
     with served.connect() as line:
-        line.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n")
+        line.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n")
+        until(served.answers, seconds=60)
+        served.look()
+        for number, piece in enumerate((b"b", b"o", b"d", b"y"), 1):
+            line.sendall(piece)
+            until(lambda: served.app.heard == number, seconds=60)  # noqa: B023
+            served.look()
+        line.sendall(b".")
+        assert line.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_a_request_whose_body_stops_coming_is_let_go(served: Served) -> None:
+    with served.connect() as line:
+        line.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbo")
+        until(lambda: served.answers() and served.app.heard == 2, seconds=60)
+        for _ in range(2):
+            served.look()
+        assert hung_up(line)
+
+
+def test_one_that_is_being_answered_is_waited_for_however_long_it_takes(served: Served) -> None:
+    with served.connect() as line:
+        served.app.may.clear()
+        line.sendall(ASKED)
         until(served.answers, seconds=60)
         for _ in range(3):
             served.look()
-        line.sendall(b"body")
+        served.app.may.set()
         assert line.recv(1000).startswith(b"HTTP/1.1 200")
