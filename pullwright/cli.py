@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from pullwright.ending import status_of
+from pullwright.watching import has_colours
 
 VERSION = "0.1.0"
 
@@ -24,7 +25,8 @@ class InOrder(click.Group):
 
 @click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(VERSION, prog_name="pullwright")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """AI agents take a task through design, build, test, review and complete, inside Git.
 
     A task is a file in tasks/ on the base branch; every stage arrives as a proposal; merging is the approval.
@@ -35,6 +37,7 @@ def cli() -> None:
     pullwright run                          let the agents work
     pullwright review fix-login --approve   merge what waits for you
     """
+    context.color = None if has_colours(sys.stdout) else False
 
 
 @cli.command()

@@ -13,7 +13,8 @@ import click
 
 from pullwright import standing
 from pullwright.running import width
-from pullwright.screen import Screen, is_terminal
+from pullwright.screen import Screen
+from pullwright.watching import has_colours
 from runner import wiring, worker
 from runner.errors import UserError
 from runner.host import site_at
@@ -103,7 +104,7 @@ def _run(place: Path, task: str) -> None:
 
 def _show(place: Path, task: str) -> None:
     """The graph and the history."""
-    colour = f"--color={'always' if is_terminal(sys.stdout) else 'never'}"
+    colour = f"--color={'always' if has_colours(sys.stdout) else 'never'}"
     log = ("log", "--graph", colour, "--format=%C(auto)%h%C(reset) %s")
     click.echo("\n" + _git(place, *log, "main"))
     click.echo("\nmain alone, which saw one merge:\n" + _git(place, *log, "--first-parent", "main"))

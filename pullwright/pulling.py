@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pullwright.screen import is_terminal
+from pullwright.watching import is_terminal
 from runner import wiring
 from runner.agents import Agent
 from runner.errors import UserError

@@ -13,7 +13,8 @@ import click
 import msgspec
 
 from pullwright import actions, pulling, standing
-from pullwright.screen import Left, Screen, is_terminal
+from pullwright.screen import Left, Screen
+from pullwright.watching import is_terminal
 from runner import wiring, worker
 from runner.attend import attend
 from runner.errors import UserError

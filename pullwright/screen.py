@@ -1,11 +1,11 @@
 """What one sees while turns are taken: on a terminal lines that scroll above one status line, plain lines in a pipe."""
 
-import os
 import re
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TextIO
 
+from pullwright.watching import is_terminal
 from runner.decide import Claim, Escalate, Hold, Merge, Propose, Resume, Rework
 from runner.lifecycle import STAGES
 from runner.parsing.characters import calm
@@ -152,11 +152,6 @@ def fitted(line: str, width: int) -> str:
 def in_columns(said: Parts) -> str:
     """The line with its stage in a column of its own. Pure."""
     return f"{said.task}  {said.stage:<{STAGE_WIDTH}}  {said.what}" if said.task else said.what
-
-
-def is_terminal(out: TextIO) -> bool:
-    """Whether somebody watches who can see a line change."""
-    return out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def beginning(step: Step) -> str:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -310,6 +311,21 @@ def test_a_closed_pipe_ends_it_quietly(repository: Path) -> None:
         text=True,
     )
     assert (done.stdout, done.stderr) == ("{", "")
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colours_are_for_terminals_that_want_them(
+    repository: Path, environment: dict[str, str], coloured: bool
+) -> None:
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", "NO_COLOR": "", **environment}
+    subprocess.run([*COMMAND, "task", "show", "greet"], cwd=repository, stdout=theirs, env=env, check=True)
+    os.close(theirs)
+    said = os.read(ours, 4096)
+    os.close(ours)
+    assert b"greet: " in said and (b"\x1b[" in said) == coloured
 
 
 def test_the_version_is_told(person: Path, capsys: pytest.CaptureFixture[str]) -> None:
