@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from runner.sandbox import Mount
@@ -26,11 +27,12 @@ def verify(mounts: tuple[Mount, ...]) -> None:
     that is missing, or lies below another writable one, where a command could replace it by a link (CVE-2026-39861);
     a target inside an earlier mount that does not exist there, since bwrap would make it on the host.
     """
+    writable = {mount.source.resolve(): mount.source for mount in mounts if mount.writable}
     for place, mount in enumerate(mounts):
         _verify_target(mount.target)
         if not mount.source.is_absolute() or not mount.source.exists():
             raise ValueError(f"mount source {mount.source} does not exist")
-        _verify_source(mount, mounts)
+        _verify_source(mount, writable)
         _verify_place(mount, mounts[:place])
 
 
@@ -41,11 +43,11 @@ def _verify_target(target: str) -> None:
         raise ValueError(f"mount target {target} belongs to the sandbox itself")
 
 
-def _verify_source(mount: Mount, mounts: tuple[Mount, ...]) -> None:
-    real = mount.source.resolve()
-    for other in mounts:
-        if other.writable and other.source.resolve() in real.parents:
-            raise ValueError(f"mount source {mount.source} lies below {other.source}, which commands may write")
+def _verify_source(mount: Mount, writable: Mapping[Path, Path]) -> None:
+    """`writable`: where the sources that commands may write really lie, and as what they were given."""
+    for folder in mount.source.resolve().parents:
+        if folder in writable:
+            raise ValueError(f"mount source {mount.source} lies below {writable[folder]}, which commands may write")
 
 
 def _verify_place(mount: Mount, earlier: tuple[Mount, ...]) -> None:
