@@ -282,6 +282,9 @@ def test_whoever_may_only_look_is_shown_no_buttons(places: tuple[Service, Path])
     page = places[0].stranger.get("/tasks/greet", headers={"accept": "text/html"}).text
     assert "Approve design" not in page
     assert 'href="/login?then=/tasks/greet"' in page
+    reader = {"accept": "text/html", "cookie": places[0].cookie(READ)}
+    page = places[0].stranger.get("/tasks/greet", headers=reader).text
+    assert "Your token may read, and change nothing" in page and "Approve design" not in page
 
 
 def test_every_page_comes_with_a_policy_under_which_nothing_of_others_runs(places: tuple[Service, Path]) -> None:

@@ -95,6 +95,7 @@ def page(room: Room, request: Ask, template: str, status: int = 200, /, **values
         "style": assets.address("style.css"),
         "script": assets.address("page.js"),
         "icon": assets.address("icon.svg"),
+        "printed": bool(room.options.ticket),
         "fault": room.keeper.health.fault.partition("\n")[0] if room.options.loopback else "",
     }
     html = environment().get_template(template).render(frame | values)
