@@ -138,12 +138,12 @@ class Credentials:
 _APP = "check PULLWRIGHT_GITHUB_APP_ID and _KEY, and that the App is installed on the repository (docs/github.md)"
 
 
-def requester(api: str) -> Any:
+def requester(api: str, timeout: int = TIMEOUT) -> Any:
     """PyGithub's plain requests: no lazy objects and none of its retries, which repeat writes that have landed."""
     import github
 
     gh = github.Github(
-        base_url=api, retry=None, timeout=TIMEOUT, per_page=100, api_version=API_VERSION,
+        base_url=api, retry=None, timeout=timeout, per_page=100, api_version=API_VERSION,
         seconds_between_requests=0, seconds_between_writes=0, user_agent="Pullwright",
     )  # fmt: skip
     return gh.requester

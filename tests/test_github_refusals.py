@@ -1,6 +1,7 @@
 """What is refused on GitHub, with a reason that people can see."""
 
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from repositories import AUTO, clone, commit, git, typed
 
 from runner import wiring
 from runner.attend import attend
+from runner.credentials import Credentials, Place
+from runner.errors import UserError
+from runner.forge.github_client import Client, Unclear
 from runner.host import site_at
 from runner.observe import observe
 from runner.talk import discussions
@@ -233,6 +237,24 @@ def test_people_are_heard_while_a_stage_is_at_work_and_a_github_that_is_away_sto
     office.fake.faults.append(Fault("expired", "GET", times=9))
     host.listen()
     assert "does not take the token" in said[-1]
+
+
+def test_a_github_that_takes_the_connection_and_says_nothing_is_not_asked_for_long() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        credentials, times = Credentials("token", Place(address, address, "acme", "shop"), "t0ken"), [0.0]
+        with pytest.raises(Unclear, match="timed out"):
+            Client(credentials, timeout=1).write("POST", "/repos/acme/shop/issues", {})
+
+    def sleep(seconds: float) -> None:
+        times[0] += 30 + seconds  # as long as an attempt would have taken
+
+    client = Client(credentials, lambda: times[0], sleep)  # now nobody listens there, which is quicker
+    for ask in (lambda: client.get("/repos/acme/shop"), lambda: client.ask("query { viewer { login } }")):
+        began = times[0]
+        with pytest.raises(UserError, match="does not answer"):
+            ask()
+        assert 30 < times[0] - began < 100
 
 
 def test_an_issue_that_comes_after_what_is_no_task_says_so(office: Office) -> None:

@@ -279,6 +279,24 @@ def test_a_hub_that_is_away_does_not_stop_the_work_until_the_lease_is_over(scene
         around.close()
 
 
+def test_a_forge_that_makes_us_wait_has_no_more_than_half_of_the_time(scene: Scene) -> None:
+    mine, times, heard = owned(scene), [0.0], list[float]()
+
+    def listen() -> None:
+        heard.append(times[0])
+        times[0] += 180.0
+
+    mine.clock, mine.pushed, mine.host = lambda: times[0], 0.0, replace(mine.host, listen=listen)
+    place = place_of(mine)
+    with Trajectory.open(place.trajectory) as trajectory:
+        publish.lay_out(mine, place.space, mine.head)
+        around = hooks.Hooks(mine, place.space, trajectory, "", lambda: None)
+        while times[0] < 1000:
+            times[0] += 20.0
+            around.before()
+    assert heard == [20.0, 380.0, 740.0]
+
+
 def test_a_host_knows_only_what_it_has_seen_itself(tmp_path: Path) -> None:
     assert unmoved_for(tmp_path, "b", "one", 1000.0) == 0.0, "new to it, however old the commit"
     assert unmoved_for(tmp_path, "b", "one", 1500.0) == 500.0

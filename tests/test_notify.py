@@ -1,5 +1,6 @@
 """Mail over a real server: once or not at all, with TLS and a password, and later where the server is away."""
 
+import socket
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mail_parts import mail_server
 
-from runner.notify import MOST_EACH, MOST_FILES, Attachment, Delivery, Event, Letter, bounded, named
+from runner.notify import MOST_EACH, MOST_FILES, Attachment, Delivery, Event, Letter, Server, bounded, named
 from runner.notify.letters import SUBJECTS, Facts, html, plain, subject
 from runner.notify.outbox import Outbox
 from runner.notify.smtp import deliver, message
@@ -54,6 +55,24 @@ def test_a_server_that_is_down_delays_and_nothing_is_sent_twice(tmp_path: Path) 
         assert outbox.send(lambda letter: deliver(server, letter), now + 9999) == ()
         assert not outbox.put(LETTER)
         assert len(box.letters) == 1
+
+
+def test_a_server_that_is_silent_keeps_one_letter_waiting_and_not_each(tmp_path: Path) -> None:
+    outbox, offered = Outbox(tmp_path / "mail"), list[str]()
+
+    def offer(letter: Letter) -> Delivery:
+        offered.append(letter.id)
+        return deliver(server, letter, seconds=0.3)
+
+    for number in range(3):
+        outbox.put(msgspec.structs.replace(LETTER, id=f"greet.finished.{number}"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = Server("127.0.0.1", silent.getsockname()[1], "bot@example.org", security="none")
+        [said] = outbox.send(offer, 1000.0)
+        assert said.startswith("mail waits: 127.0.0.1 cannot be used now") and "timed out" in said
+        assert len(offered) == 1
+        outbox.send(offer, 1001.0)
+        assert len(set(offered)) == 2, "the next one's turn comes"
 
 
 def test_a_letter_whose_fate_is_unknown_is_not_sent_again(tmp_path: Path) -> None:

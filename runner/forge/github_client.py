@@ -10,10 +10,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from runner.credentials import Credentials, requester
+from runner.credentials import TIMEOUT, Credentials, requester
 from runner.errors import UserError
 
 READS = 5  # attempts at a read
+PATIENCE = 60.0  # seconds after which a read is attempted no more: one that is silent takes `TIMEOUT` for each
 WAIT = 300.0  # seconds that a limit is waited for at most; after that a person hears of it
 BETWEEN_WRITES = 1.0  # seconds (docs.github.com, "Best practices for using the REST API")
 WRITES_AN_HOUR = 250  # half of what makes GitHub refuse, and people use the same allowance
@@ -40,11 +41,12 @@ class Client:
         credentials: Credentials,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        timeout: int = TIMEOUT,
     ) -> None:
         self.credentials = credentials
         self.place = credentials.place
         self.clock, self.sleep = clock, sleep
-        self._requester = requester(self.place.api)
+        self._requester = requester(self.place.api, timeout)
         self._writes: deque[float] = deque()
         self._tags: dict[str, tuple[str, Any, str]] = {}
 
@@ -88,13 +90,14 @@ class Client:
 
     def ask(self, question: str, **values: Any) -> Any:
         """The answer to a GraphQL question; only for what REST cannot tell."""
+        until = self.clock() + PATIENCE
         for attempt in range(READS):
             body = {"query": question, "variables": values}
             status, headers, text = self._send("POST", self._requester.graphql_url, {}, body)
             pause = _limited(status, headers, text)
             if status == 200 and "data" in (found := json.loads(text)) and not found.get("errors"):
                 return found["data"]
-            if status == 401:
+            if status == 401 or (status == 0 and self.clock() >= until):
                 break
             self.sleep(pause or 2.0**attempt)
         raise UserError(f"{self.place.api} does not answer GraphQL: {status} {text[:200]}", "try again later")
@@ -112,6 +115,7 @@ class Client:
         key = f"{path}?{sorted(query.items())}"
         known = self._tags.get(key)
         waited = 0.0
+        until = self.clock() + PATIENCE
         for attempt in range(READS):
             headers_sent = {"If-None-Match": known[0]} if known else {}
             status, headers, text = self._send("GET", path, query, None, headers_sent)
@@ -127,7 +131,8 @@ class Client:
             pause = _limited(status, headers, text)
             if pause is not None:
                 waited = self._wait(pause, waited)
-            elif status and status < 500:
+                until += pause
+            elif (status and status < 500) or self.clock() >= until:
                 break
             else:
                 self.sleep(2.0**attempt)

@@ -55,7 +55,11 @@ class Outbox:
         return sum(1 for place in PLACES for _ in (self._folder / place).glob(f"{prefix}*.json"))
 
     def send(self, deliver: Callable[[Letter], Delivery], now: float) -> tuple[str, ...]:
-        """Offer what is due to the server; returns a sentence for each letter of which a person should know."""
+        """Offer what is due to the server; returns a sentence for each letter of which a person should know.
+
+        The first that the server does not take now is the last: one that is silent keeps a turn waiting once, and not
+        for every letter.
+        """
         if self.is_new:
             return ()
         said = [self._found_sending(path) for path in sorted((self._folder / "sending").glob("*.json"))]
@@ -65,7 +69,10 @@ class Outbox:
                 said.append(self._set_aside(path))
             elif letter.not_before <= now:
                 path.replace(self._path("sending", letter.id))
-                said.append(self._settle(letter, deliver(letter), now))
+                delivery = deliver(letter)
+                said.append(self._settle(letter, delivery, now))
+                if delivery.outcome == "later":
+                    break
         return tuple(sentence for sentence in said if sentence)
 
     def _set_aside(self, path: Path) -> str:

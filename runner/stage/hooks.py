@@ -86,9 +86,11 @@ class Hooks:
     def _hear(self) -> Stopped | list[Said]:
         """What people said since the last step, and sent."""
         if self._due(self.looked, LOOK_EVERY):
-            self.looked = self.lease.clock()
+            asked = self.looked = self.lease.clock()
             self.lease.host.listen()
             self.ears.look()
+            now = self.lease.clock()
+            self.looked = now + again_after(now - asked) - LOOK_EVERY
         return self.ears.news()
 
     def _renew(self) -> Lost | None:
