@@ -1,7 +1,7 @@
 """Where tasks stand, in lines for a person and as JSON. Pure: steps in, words out."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from runner.backlog import Problem
 from runner.decide import Action, Claim, Escalate, Finish, Hold, Merge, Nothing, Propose, Resume, Rework
@@ -12,6 +12,8 @@ from runner.worker import Step, is_work
 
 WIDTH = 10_000  # characters of a line where nobody says how wide the terminal is
 REASON = 20  # characters of a reason that are worth a column
+
+Turn = Literal["work", "hold", "review", "wait", "next", "done"]
 
 
 class Words(NamedTuple):
@@ -78,6 +80,26 @@ def words(step: Step, hub: Hub, base: str) -> Words:
             return Words(f"next: {stage} is merged")
 
 
+def turn(step: Step) -> Turn:
+    """Whose turn it is: an agent is at `work` or comes `next`, you `review` or end a `hold`, or all `wait`."""
+    opened = step.state.open
+    match step.action:
+        case Finish():
+            return "done"
+        case Hold(reason, _):
+            return "wait" if reason.startswith("waits for") else "hold"
+        case Nothing(reason) if "waits for review" in reason:
+            return "review"
+        case Nothing() if opened is not None and opened.entry.state == "working":
+            return "work"
+        case Nothing():
+            return "wait"
+        case Resume(takeover=False):
+            return "work"
+        case _:
+            return "next"
+
+
 def _look(step: Step, opened: OpenStage, hub: Hub, base: str) -> str:
     """The command that shows what waits: three dots, so that what the target got meanwhile is left out."""
     target = base if step.state.is_last else work_branch(step.state.task.id)
@@ -106,6 +128,7 @@ def as_data(step: Step, hub: Hub, base: str) -> dict[str, object]:
         "status": state.status,
         "stage": state.current and str(state.current),
         "stage_progress": state.progress,
+        "turn": turn(step),
         "action": type(step.action).__name__.lower(),
         "agent": _agent(step.action) or (state.open.entry.agent if state.open else None),
         "reason": said.reason,

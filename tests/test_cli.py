@@ -147,6 +147,7 @@ def test_json_is_the_same_for_list_and_plan_and_whole_for_show(repository: Path)
             "status": "not_started",
             "stage": "design",
             "stage_progress": 0,
+            "turn": "next",
             "action": "claim",
             "agent": "scripted",
             "reason": "next: scripted takes design",

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pullwright import standing
-from runner.decide import Finish, Hold, Nothing, Resume
 from runner.host import Hub, timestamp
 from runner.live import Step as LiveStep
 from runner.live import sentence_of
@@ -15,8 +14,6 @@ from runner.state import TaskState
 from runner.wording import one_line
 from runner.worker import Step
 
-Mark = Literal["work", "hold", "review", "wait", "next", "done"]
-
 
 class Row(NamedTuple):
     """A task as it is watched. Steps, progress and `agent` are the open stage's; tokens, cost (US dollars), seconds
@@ -24,7 +21,7 @@ class Row(NamedTuple):
     is the last command's, `host` where the work is done if not here, `asks` the agent's question."""
 
     task: str
-    mark: Mark
+    mark: standing.Turn
     stage: str = ""
     agent: str = ""
     step: int = 0
@@ -43,20 +40,20 @@ class Row(NamedTuple):
 
 def row(step: Step, lines: Sequence[LiveStep], at: datetime, hub: Hub, base: str) -> Row:
     """A task's row at the moment `at`. `lines` are the live lines of its open stage, oldest first."""
-    state, said = step.state, standing.words(step, hub, base)
+    state, said, turn = step.state, standing.words(step, hub, base), standing.turn(step)
     _, tokens, cost, _ = spent(state)
     opened = state.open
     entry = opened.entry if opened else None
     shown = Row(
         state.task.id,
-        mark(step),
+        turn,
         stage=str(state.current or ""),
         agent=entry.agent if entry else "",
         step=entry.steps if entry else 0,
         progress=state.progress,
         tokens=tokens,
         cost=cost,
-        seconds=seconds(state, at if mark(step) == "work" or not lines else moment(lines[-1].at or timestamp(at))),
+        seconds=seconds(state, at if turn == "work" or not lines else moment(lines[-1].at or timestamp(at))),
         now=said.reason,
         ways=said.ways,
         asks=question(entry),
@@ -68,26 +65,6 @@ def row(step: Step, lines: Sequence[LiveStep], at: datetime, hub: Hub, base: str
         shown = shown._replace(now="", host="" if opened.mine else opened.entry.host)
     here = [line for line in lines if (line.stage, line.attempt) == (opened.ref.stage, opened.ref.attempt)]
     return at_work(shown, opened.entry, here, at) if here else shown
-
-
-def mark(step: Step) -> Mark:
-    """Whose turn it is."""
-    opened = step.state.open
-    match step.action:
-        case Finish():
-            return "done"
-        case Hold(reason, _):
-            return "wait" if reason.startswith("waits for") else "hold"
-        case Nothing(reason) if "waits for review" in reason:
-            return "review"
-        case Nothing() if opened is not None and opened.entry.state == "working":
-            return "work"
-        case Nothing():
-            return "wait"
-        case Resume(takeover=False):
-            return "work"
-        case _:
-            return "next"
 
 
 def question(entry: Entry | None) -> str:
