@@ -1,5 +1,6 @@
 """The gates refuse what is not shown, however it is said; each beside a case that passes. Real Git, real sandbox."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from gate_parts import BASE, CHECK, FIXED, FOLDER, GOOD, NEW_TEST, OLD_TEST, Fil
 
 from runner import git
 from runner.agents import Policy
-from runner.gates import trials
+from runner.gates import evidence, trials
 from runner.gates.case import change
 from runner.lifecycle import STAGES, Stage
 from runner.sandbox.bubblewrap import Bubblewrap
@@ -47,6 +48,15 @@ def test_good_work_passes_every_gate_of_its_stage(here: Project, stage: Stage) -
 def test_nothing_is_tried_after_the_first_gate_that_fails(here: Project) -> None:
     verdicts = here.judge(Stage.BUILD, here.base)
     assert [v.gate.passed for v in verdicts] == [False]
+
+
+def test_each_gate_is_told_before_the_next_one_runs(here: Project, tmp_path: Path) -> None:
+    told: list[tuple[str, bool]] = []
+    bench, log = here.bench._replace(logs=tmp_path), tmp_path / "checks.log"
+    evidence.judge(
+        bench, here.case(Stage.BUILD, here.commit(GOOD)), lambda one: told.append((one.gate.name, log.exists()))
+    )
+    assert told == [("a change", False), ("protected paths", False), ("checks", True)]
 
 
 # Design

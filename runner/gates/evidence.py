@@ -19,14 +19,15 @@ from runner.lifecycle import Stage
 from runner.record import Gate
 
 
-def judge(bench: Bench, case: Case) -> tuple[Verdict, ...]:
-    """Run the gates of the case's stage in order, up to the first that fails."""
+def judge(bench: Bench, case: Case, told: Callable[[Verdict], None] = lambda verdict: None) -> tuple[Verdict, ...]:
+    """Run the gates of the case's stage in order, up to the first that fails; each is `told` as soon as it is known."""
     gates = [_GATES[case.stage](bench, case)]
     if case.is_last and case.stage is not Stage.COMPLETE:
         gates.append(_into_base(bench, case))
     found = []
     for verdict in chain.from_iterable(gates):
         found.append(verdict)
+        told(verdict)
         if not verdict.gate.passed:
             break
     return tuple(found)

@@ -61,6 +61,7 @@ def _set_up(lease: Lease, space: Workspace) -> None:
     done, wanted = space.scratch / "set-up", "\n".join(lease.settings.setup)
     if not wanted or (done.exists() and done.read_text() == wanted):
         return
+    lease.host.say(f"{lease.ref.task}  {lease.ref.stage}  is set up: {'; '.join(lease.settings.setup)}")
     failed = checks.set_up(lease.host.sandbox, space.mounts(), lease.settings.setup, publish.logs(lease))
     if failed is not None:
         raise UserError(f"setup fails on {lease.branch}:\n{failed.detail}", "mend `setup` in agents.yaml")

@@ -42,10 +42,11 @@ def judge(lease: Lease, tree: str, summary: str, trajectory: bytes | None) -> st
         parents.append(lease.pending)
         lease.change(base=lease.pending)
     gated = lease.commit(tree, wording.work(lease.ref, lease.entry, summary), *parents)
+    place = f"{lease.ref.task}  {lease.ref.stage}"
     with Pulse(lease):
-        verdicts = evidence.judge(bench(lease), case(lease, gated))
-    for verdict in verdicts:
-        lease.host.say(f"{lease.ref.task}  {lease.ref.stage}  gate {wording.gate_line(verdict.gate)}")
+        verdicts = evidence.judge(
+            bench(lease), case(lease, gated), lambda one: lease.host.say(f"{place}  gate {wording.gate_line(one.gate)}")
+        )
     gates = tuple(verdict.gate for verdict in verdicts)
     lease.change(gated=gated, gates=gates, sandbox=lease.host.sandbox.level)
     failed = next((verdict for verdict in verdicts if not verdict.gate.passed), None)
