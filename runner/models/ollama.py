@@ -189,7 +189,7 @@ class Ollama:
             silence = f"{self._where} sent nothing for {seconds:g} s."
             raise ModelError("unavailable", silence) from problem
         except httpx.RequestError as problem:
-            broken = f"The connection to {self._where} broke: {problem}."
+            broken = f"The connection to {self._where} broke: {str(problem).rstrip('.')}."
             raise ModelError("unavailable", broken, retryable=not self._stopped) from problem
 
 

@@ -86,7 +86,9 @@ def _whole(read: Callable[[], bytes], where: Server) -> dict[str, Any]:
     try:
         return as_object(read())
     except Exception as problem:  # whatever transport the client has under it: httpx once, httpx2 now
-        raise ModelError("unavailable", f"The connection to {where} broke: {problem}.", retryable=True) from problem
+        raise ModelError(
+            "unavailable", f"The connection to {where} broke: {str(problem).rstrip('.')}.", retryable=True
+        ) from problem
 
 
 @contextmanager
