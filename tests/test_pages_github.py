@@ -33,17 +33,28 @@ def page(service: Service) -> str:
     return service.client.get("/tasks/issue-1", headers=HTML).text
 
 
-def test_every_act_but_the_approval_is_done_from_the_page(office: Office) -> None:
+def test_the_page_leads_to_the_review_on_github_and_does_everything_else_itself(office: Office) -> None:
     acts = [("pause", ""), ("resume", ""), ("answer", "Latin"), ("comment", "More"), ("reject", "No"), ("retry", "")]
     with hooked(office, dispatch="none") as service:
+
+        def review(**more: str) -> httpx.Response:
+            return service.client.get("/tasks/issue-1/review", headers=HTML | more)
+
+        answer = review()
+        assert (answer.status_code, "no open pull request for it yet" in answer.text) == (409, True)
         for verb, text in acts:
             assert act(service, verb, text=text).status_code == 303, verb
             if verb == "answer":
                 office.run()
-                seen(service, lambda: "Reject with this reason" in page(service), "a proposal")
-                assert "Approve design" not in page(service)
+                seen(service, lambda: 'href="/tasks/issue-1/review"' in page(service), "a proposal")
+                assert "Approve design" not in page(service) and "Reject with this reason" in page(service)
                 answer = act(service, "approve")
                 assert (answer.status_code, "proposals are merged on GitHub" in answer.text) == (409, True)
+                answer = review()
+                assert answer.status_code == 303
+                assert answer.headers["location"].endswith(f"/pull/{office.pull().number}/files")
+                for site in ("cross-site", "same-site"):
+                    assert review(**{"sec-fetch-site": site}).headers["location"] == "/tasks/issue-1"
         number = office.pull().number
         office.run()
         assert office.world.issues[number].state == "closed", "another attempt has begun"
@@ -51,21 +62,3 @@ def test_every_act_but_the_approval_is_done_from_the_page(office: Office) -> Non
     assert [(said.verb, said.text, said.who) for said in office.task().commands[1:]] == [
         (verb, text, "Pat <pat@example.invalid>") for verb, text in acts
     ]
-
-
-def test_the_link_leads_to_the_review_of_the_open_pull_request(office: Office) -> None:
-    with hooked(office, dispatch="none") as service:
-
-        def look(**more: str) -> httpx.Response:
-            return service.client.get("/tasks/issue-1/review", headers=HTML | more)
-
-        answer = look()
-        assert (answer.status_code, "no open pull request for it yet" in answer.text) == (409, True)
-        act(service, "answer", text="Latin")
-        office.run()
-        seen(service, lambda: 'href="/tasks/issue-1/review"' in page(service), "a proposal")
-        answer = look()
-        assert answer.status_code == 303
-        assert answer.headers["location"].endswith(f"/pull/{office.pull().number}/files")
-        for site in ("cross-site", "same-site"):
-            assert look(**{"sec-fetch-site": site}).headers["location"] == "/tasks/issue-1"
