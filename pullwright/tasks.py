@@ -11,7 +11,9 @@ from pullwright import standing
 from pullwright.follow import follow
 from pullwright.running import show, width
 from runner import worker
-from runner.host import Site, site_at
+from runner.gates.checks import log_of
+from runner.host import Site, logs_of, site_at
+from runner.lifecycle import StageRef
 from runner.observe import View, observe
 from runner.record import Entry, Update
 from runner.wording import gate_line, one_line
@@ -81,7 +83,7 @@ def _portrait(step: Step, site: Site, view: View) -> Iterator[str]:
     complexity = state.complexity(view.settings.policy.default_complexity)
     yield f"{state.task.path}  complexity {complexity}  priority {request.priority}  {standing.position(step)}"
     yield ""
-    yield from _stages(step)
+    yield from _stages(step, site)
     said = standing.words(step, site.hub, view.settings.base)
     yield ""
     yield said.reason
@@ -89,7 +91,7 @@ def _portrait(step: Step, site: Site, view: View) -> Iterator[str]:
     yield from _history(step)
 
 
-def _stages(step: Step) -> Iterator[str]:
+def _stages(step: Step, site: Site) -> Iterator[str]:
     state = step.state
     entries = dict(state.record.stages) if state.record else {}
     if state.open is not None:
@@ -100,6 +102,7 @@ def _stages(step: Step) -> Iterator[str]:
             yield f"  {stage:<9} –"
         else:
             yield from _stage_lines(str(stage), entry, done=stage in state.done)
+            yield from _logs(site, StageRef(state.task.id, stage, entry.attempt), entry)
 
 
 def _stage_lines(name: str, entry: Entry, *, done: bool) -> Iterator[str]:
@@ -112,6 +115,14 @@ def _stage_lines(name: str, entry: Entry, *, done: bool) -> Iterator[str]:
         yield standing.cut(f"            {gate_line(gate)}", width())
     if entry.hold is not None and not done:
         yield f"            {entry.hold.reason}"
+
+
+def _logs(site: Site, ref: StageRef, entry: Entry) -> Iterator[str]:
+    """Where to read on about gates that failed, if they ran on this host."""
+    for gate in entry.gates:
+        log = log_of(logs_of(site.state, ref), gate.name)
+        if not gate.passed and log.is_file():
+            yield f"            all that it said: {log}"
 
 
 def _who(update: Update) -> str:

@@ -18,7 +18,7 @@ from runner import credentials, git
 from runner.agents import Agent
 from runner.errors import UserError
 from runner.forge import Forge
-from runner.lifecycle import Stage
+from runner.lifecycle import Stage, StageRef
 from runner.models import Model
 from runner.notify import Server
 from runner.sandbox import Cloning, Sandbox
@@ -178,6 +178,11 @@ def host_id(state: Path) -> str:
     since the digits come from where it lies.
     """
     return f"{platform.node() or 'host'}/{hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:8]}"
+
+
+def logs_of(state: Path, ref: StageRef) -> Path:
+    """The folder on this host for the full output of an attempt's gates."""
+    return state / "logs" / ref.task / f"{ref.stage}.{ref.attempt}"
 
 
 @contextmanager

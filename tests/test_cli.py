@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from repositories import AUTO, COMMAND, add_task, commit, git, project, pullwright, settings, story, typed, write
+from repositories import AUTO, CHECK, COMMAND, add_task, commit, git, project, pullwright, settings, story, typed, write
 
 from pullwright import screen, standing
 from pullwright.cli import main
@@ -127,6 +127,18 @@ def test_where_columns_leave_no_room_for_a_reason_it_has_a_line_of_its_own(repos
         "greet",
         "  not started  next: scripted takes design",
     ]
+
+
+def test_where_a_check_failed_its_whole_output_is_named(tmp_path: Path, person: Path) -> None:
+    broken = story()
+    broken["build"][0] = ("bash", {"command": "echo bye > greeting.txt"})
+    here = project(tmp_path / "broken", agents=settings(), replies=broken)
+    add_task(here, stages=["build"])
+    pullwright(here, "run", "--once")
+    shown = typed(here, "task", "show", "greet").out
+    assert "gate failed: checks: exit 1: it said nothing" in shown
+    (log,) = re.findall(r"^ +all that it said: (.+)$", shown, re.MULTILINE)
+    assert Path(log).read_text() == f"$ {CHECK}\n"
 
 
 def test_an_empty_list_says_how_to_fill_it(tmp_path: Path, person: Path) -> None:

@@ -180,8 +180,7 @@ def _run(sandbox: Sandbox, command: Command) -> Result:
 def verdict(name: str, line: str, result: Result, logs: Path) -> Verdict:
     """A command's result as evidence; its output goes to the host's log in full, its end to the agent."""
     logs.mkdir(parents=True, exist_ok=True)
-    safe = "".join(char if char.isalnum() or char in "-_." else "_" for char in name)
-    (logs / f"{safe}.log").write_bytes(f"$ {line}\n".encode() + result.output)
+    log_of(logs, name).write_bytes(f"$ {line}\n".encode() + result.output)
     gate = Gate(name, line, result.exit if result.ending == "exited" else None, round(result.seconds, 1))
     counted = tally(result.text)
     if result.ok:
@@ -191,6 +190,11 @@ def verdict(name: str, line: str, result: Result, logs: Path) -> Verdict:
     return Verdict(
         gate, said, result.ending, counted, f"{ended}: {last_words(result.text[-TAIL:]) or 'it said nothing'}"
     )
+
+
+def log_of(logs: Path, gate: str) -> Path:
+    """Where below a stage's logs the whole output of a check lies, on the host that ran it."""
+    return logs / ("".join(char if char.isalnum() or char in "-_." else "_" for char in gate) + ".log")
 
 
 def last_words(text: str, room: int = 160) -> str:

@@ -13,7 +13,7 @@ from runner.claims.pulse import Pulse
 from runner.errors import ToolError
 from runner.gates import evidence, paperwork
 from runner.gates.checks import Bench
-from runner.host import lock
+from runner.host import lock, logs_of
 from runner.lifecycle import Stage
 from runner.record import Hold, HoldKind
 from runner.stage import outgoing
@@ -135,7 +135,7 @@ def bench(lease: Lease) -> Bench:
 
 def logs(lease: Lease) -> Path:
     """The folder on this host for the full output of the stage's gates."""
-    return lease.host.state / "logs" / lease.ref.task / f"{lease.ref.stage}.{lease.ref.attempt}"
+    return logs_of(lease.host.state, lease.ref)
 
 
 def case(lease: Lease, commit: str) -> evidence.Case:
