@@ -35,6 +35,7 @@ def page(service: Service) -> str:
 
 def test_the_page_leads_to_the_review_on_github_and_does_everything_else_itself(office: Office) -> None:
     acts = [("pause", ""), ("resume", ""), ("answer", "Latin"), ("comment", "More"), ("reject", "No"), ("retry", "")]
+    number = 0
     with hooked(office, dispatch="none") as service:
 
         def review(**more: str) -> httpx.Response:
@@ -50,12 +51,11 @@ def test_the_page_leads_to_the_review_on_github_and_does_everything_else_itself(
                 assert "Approve design" not in page(service) and "Reject with this reason" in page(service)
                 answer = act(service, "approve")
                 assert (answer.status_code, "proposals are merged on GitHub" in answer.text) == (409, True)
-                answer = review()
+                answer, number = review(), office.pull().number
                 assert answer.status_code == 303
-                assert answer.headers["location"].endswith(f"/pull/{office.pull().number}/files")
+                assert answer.headers["location"].endswith(f"/pull/{number}/files")
                 for site in ("cross-site", "same-site"):
                     assert review(**{"sec-fetch-site": site}).headers["location"] == "/tasks/issue-1"
-        number = office.pull().number
         office.run()
         assert office.world.issues[number].state == "closed", "another attempt has begun"
         assert service.faults() == []
