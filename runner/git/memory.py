@@ -47,9 +47,9 @@ def execute_once(
     return known
 
 
-def git_once(repo: Repo, named: Iterable[str], *args: str) -> str:
+def git_once(repo: Repo, named: Iterable[str], *args: str, stdin: bytes = b"") -> str:
     """As `git`, for such a question. Raises `GitError`."""
-    done = execute_once(repo, named, *args)
+    done = execute_once(repo, named, *args, stdin=stdin)
     if done.returncode != 0:
         raise GitError(args, done.returncode, done.stderr.decode("utf-8", "replace"))
     return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")

@@ -42,8 +42,10 @@ class Lineage:
 
     def _read(self) -> dict[str, tuple[str, ...]]:
         if self._parents is None:
-            wanted = "".join(f"{head}\n" for head in sorted(self._heads)) + f"^{self._base}\n"
-            out = git.git(self._repo, "rev-list", "--parents", "--stdin", stdin=wanted.encode())
+            heads = sorted(self._heads)
+            wanted = "".join(f"{head}\n" for head in heads) + f"^{self._base}\n"
+            named = (*heads, self._base)
+            out = git.git_once(self._repo, named, "rev-list", "--parents", "--stdin", stdin=wanted.encode())
             lines = (line.split(" ") for line in out.splitlines())
             self._parents = {commit: tuple(parents) for commit, *parents in lines}
         return self._parents

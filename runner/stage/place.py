@@ -67,13 +67,15 @@ def place_of(lease: Lease) -> Place:
     return Place(space, host.state / trajectory_name(lease.ref) / TRAJECTORY)
 
 
-def remember(lease: Lease, place: Place, *, ended: bool = False) -> None:
+def remember(lease: Lease, place: Place, *, ended: bool = False, laid_out: str | None = None) -> None:
     """Mark that the workspace, the branch on the hub and the trajectory say the same: call it when all is pushed.
 
-    What may not be pushed is marked as well, so that no work is lost with it. `ended`: the run is over.
+    What may not be pushed is marked as well, so that no work is lost with it. `ended`: the run is over. `laid_out` is
+    the tree that the workspace has been given just now: that of the branch is on the branch.
     """
     before = place.mark(lease.entry.claim)
-    carried = _is_carried(lease, place.space)
+    as_branch = laid_out is not None and laid_out == git.tree_of(lease.host.repo, lease.head)
+    carried = as_branch or _is_carried(lease, place.space)
     mark = Mark(
         claim=lease.entry.claim,
         head=lease.head,
@@ -160,7 +162,7 @@ def lay_out(lease: Lease, place: Place) -> Lost | None:
         return None
     lost = publish.checkpoint(lease, place.space, place.trajectory.read_bytes()) if turns else None
     if lost is None:
-        remember(lease, place)
+        remember(lease, place, laid_out=tree)
     return lost
 
 
