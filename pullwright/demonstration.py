@@ -12,13 +12,14 @@ from pathlib import Path
 import click
 
 from pullwright import standing
-from pullwright.running import width
+from pullwright.listing import width
 from pullwright.screen import Screen
 from pullwright.watching import has_colours
 from runner import wiring, worker
 from runner.errors import UserError
 from runner.host import site_at
 from runner.observe import observe
+from runner.planning import plan
 from runner.wording import one_line
 
 ASSETS = Path(__file__).with_name("demo")
@@ -118,7 +119,7 @@ def _conclude(place: Path, task: str, seconds: float, *, kept: bool) -> None:
     """How it ended, and how to look closer. Raises `UserError` for a task that is not complete."""
     site = site_at(place)
     view = observe(site)
-    (step,) = (step for step in worker.plan(view) if step.state.task.id == task)
+    (step,) = (step for step in plan(view) if step.state.task.id == task)
     state = step.state
     click.echo(f"\n{task}: {standing.position(step)}, {len(state.done)} of {len(state.stages)} stages, {seconds:.0f} s")
     if kept:

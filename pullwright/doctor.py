@@ -10,7 +10,7 @@ import msgspec
 
 from pullwright.checkup import examine
 from pullwright.finding import Finding, Verdict
-from pullwright.running import width
+from pullwright.listing import width
 
 COLUMN = 18  # where what was found begins
 MARKS: dict[Verdict, tuple[str, str]] = {"fine": ("✓", "green"), "notice": ("!", "yellow"), "problem": ("×", "red")}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pullwright import standing
 from pullwright.screen import STAGE_WIDTH
-from runner import git, live, worker
+from runner import git, live, planning
 from runner.claims.lease import TRAJECTORY, trajectory_name
 from runner.decide import Action, Finish, Hold, Nothing
 from runner.errors import UserError
@@ -97,9 +97,9 @@ def rests(action: Action) -> bool:
     return isinstance(action, Hold | Finish) or (isinstance(action, Nothing) and "waits for review" in action.reason)
 
 
-def _step(view: View, task: str) -> worker.Step:
+def _step(view: View, task: str) -> planning.Step:
     view.state(task)
-    return next(step for step in worker.plan(view) if step.state.task.id == task)
+    return next(step for step in planning.plan(view) if step.state.task.id == task)
 
 
 def _again(site: Site, view: View) -> View:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,15 +12,16 @@ import click
 import msgspec
 
 from pullwright import actions, pulling, standing
+from pullwright.listing import show
 from pullwright.screen import Left, Screen
 from pullwright.watching import is_terminal
-from runner import wiring, worker
+from runner import planning, wiring, worker
 from runner.attend import attend
 from runner.errors import UserError
 from runner.host import Site, site_at
 from runner.lifecycle import STAGES, Stage
 from runner.observe import View, observe
-from runner.worker import Step
+from runner.planning import Step
 
 if TYPE_CHECKING:
     from pullwright.live.view import LiveView
@@ -54,7 +54,7 @@ def run_here(
     screen = _screen(site, view, task, plain)
     held = _take_turns(site, view, task, Stage(stage) if stage else None, once, forever, screen)
     view = _of(observe(site), task)
-    steps = [held.get(step.state.task.id, step) for step in worker.plan(view)]
+    steps = [held.get(step.state.task.id, step) for step in planning.plan(view)]
     click.echo()
     show(steps, site, view)
     actions.tell(_plan(tuple(steps), site, view), "Where it stands")
@@ -91,25 +91,11 @@ def _take_turns(
             for step in turns:
                 screen.step(step)
                 held.pop(step.state.task.id, None)
-                if not worker.is_work(step.action):
+                if not planning.is_work(step.action):
                     held[step.state.task.id] = step
         except Left:
             pass  # the person stops here; how things stand is told as after any other run
     return held
-
-
-def show(steps: list[Step], site: Site, view: View) -> None:
-    """Print where tasks stand, as wide as the terminal."""
-    if not steps:
-        click.echo('no tasks yet: pullwright task new "…"')
-        return
-    for line in standing.lines(steps, site.hub, view.settings.base, width()):
-        click.echo(line)
-
-
-def width() -> int:
-    """Columns of the terminal; no limit in a pipe."""
-    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else standing.WIDTH
 
 
 def plan_here(folder: Path, as_json: bool, task: str | None = None) -> None:
@@ -122,7 +108,7 @@ def plan_here(folder: Path, as_json: bool, task: str | None = None) -> None:
     if task is not None:
         view.state(task)
     view = _of(view, task)
-    steps = worker.plan(view)
+    steps = planning.plan(view)
     if as_json:
         plan = _plan(steps, site, view)
         actions.tell(plan, "What is to be done")

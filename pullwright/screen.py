@@ -9,8 +9,8 @@ from pullwright.watching import is_terminal
 from runner.decide import Claim, Escalate, Hold, Merge, Propose, Resume, Rework
 from runner.lifecycle import STAGES
 from runner.parsing.characters import calm
+from runner.planning import Step
 from runner.wording import one_line
-from runner.worker import Step
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -7,8 +7,8 @@ from runner.backlog import Problem
 from runner.decide import Action, Claim, Escalate, Finish, Hold, Merge, Nothing, Propose, Resume, Rework
 from runner.host import Hub
 from runner.lifecycle import NOT_STARTED, work_branch
+from runner.planning import Step, is_work
 from runner.state import OpenStage
-from runner.worker import Step, is_work
 
 WIDTH = 10_000  # characters of a line where nobody says how wide the terminal is
 REASON = 20  # characters of a reason that are worth a column

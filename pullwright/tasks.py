@@ -9,15 +9,14 @@ import msgspec
 
 from pullwright import standing
 from pullwright.follow import follow
-from pullwright.running import show, width
-from runner import worker
+from pullwright.listing import show, width
 from runner.gates.checks import log_of
 from runner.host import Site, logs_of, site_at
 from runner.lifecycle import StageRef
 from runner.observe import View, observe
+from runner.planning import Step, plan
 from runner.record import Entry, Update
 from runner.wording import gate_line, one_line
-from runner.worker import Step
 
 HISTORY = 12  # updates that are shown
 
@@ -26,7 +25,7 @@ def list_tasks(folder: Path, as_json: bool) -> None:
     """Print every task with where it stands and what is next."""
     site = site_at(folder)
     view = observe(site)
-    steps = worker.plan(view)
+    steps = plan(view)
     if as_json:
         tasks = [standing.as_data(step, site.hub, view.settings.base) for step in steps]
         problems = msgspec.to_builtins(view.backlog.problems)
@@ -42,7 +41,7 @@ def show_task(folder: Path, id: str, as_json: bool) -> None:
     site = site_at(folder)
     view = observe(site)
     view.state(id)
-    step = next(step for step in worker.plan(view) if step.state.task.id == id)
+    step = next(step for step in plan(view) if step.state.task.id == id)
     if as_json:
         click.echo(json.dumps(_full(step, site, view), indent=2))
         return

@@ -7,62 +7,22 @@ wake.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import NamedTuple
 
 from runner import acting
 from runner.agents import Agent
 from runner.attend import attend
 from runner.claims import Lost
-from runner.decide import (
-    Action,
-    Claim,
-    Crew,
-    Escalate,
-    Finish,
-    Hold,
-    Nothing,
-    Resume,
-    Rework,
-    decide,
-)
+from runner.decide import Claim, Escalate, Hold, Resume, Rework
 from runner.errors import UserError
 from runner.forge import Refused
 from runner.host import Host, lock
 from runner.lifecycle import Stage
 from runner.mailing import tell
 from runner.observe import Looks, View
+from runner.planning import Step, is_work, plan
 from runner.state import TaskState
 
 WATCH_EVERY = 15.0  # seconds between two looks of `run --watch`
-
-
-class Step(NamedTuple):
-    """What is to be done for one task now, and why."""
-
-    state: TaskState
-    action: Action
-
-
-def plan(
-    view: View, offline: frozenset[str] = frozenset(), ours: Callable[[TaskState], bool] = lambda state: True
-) -> tuple[Step, ...]:
-    """What the next turn would do for every task. Pure but for what `view` has looked up.
-
-    A claim makes its agent busy for the tasks after it, unless it is of a task that is not `ours` to take.
-    """
-    crew = view.crew(offline)
-    steps = []
-    for state in view.states:
-        action = decide(state, view.settings, crew)
-        if isinstance(action, Claim) and ours(state):
-            crew = Crew({**crew.busy, action.agent.name: crew.busy.get(action.agent.name, 0) + 1}, crew.offline)
-        steps.append(Step(state, action))
-    return tuple(steps)
-
-
-def is_work(action: Action) -> bool:
-    """Whether an action changes anything."""
-    return not isinstance(action, Hold | Nothing | Finish)
 
 
 def run(

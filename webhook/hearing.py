@@ -20,9 +20,9 @@ from runner.forge import Hosting
 from runner.host import Host
 from runner.mailing import tell
 from runner.observe import View
+from runner.planning import plan
 from runner.progress import Refs
 from runner.sight.owners import owner
-from runner.worker import plan
 from webhook import deliveries, store
 from webhook.index import Index, standing
 from webhook.options import Options

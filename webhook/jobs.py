@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from runner.agents import Settings
 from runner.decide import Claim, Crew, decide
+from runner.planning import is_work
 from runner.progress import Afresh, Refs
 from runner.state import TaskState
-from runner.worker import is_work
 from webhook.dispatch import Job
 from webhook.index import Index, standing
 

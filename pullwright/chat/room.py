@@ -15,6 +15,7 @@ from runner.errors import UserError
 from runner.host import Site, lock, timestamp
 from runner.observe import View, observe
 from runner.people.orders import bounded, compose
+from runner.planning import Step, plan
 from runner.state import TaskState
 from runner.talk import discussions, telling
 from runner.talk import files as kinds
@@ -22,7 +23,6 @@ from runner.talk.answering import Hears, answer
 from runner.talk.desk import Desk
 from runner.talk.messages import About, Created, Discussion, Message, answer_id, is_question, new_id, title_of
 from runner.talk.messages import unanswered as waiting
-from runner.worker import Step, plan
 
 AGAIN = 1.0
 """Seconds between two looks for an answer that another process makes."""

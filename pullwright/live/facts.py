@@ -8,13 +8,13 @@ from pullwright.follow import Tail, elsewhere
 from pullwright.live import rows as live_rows
 from pullwright.live.rows import Row
 from pullwright.screen import beginning
-from runner import git, live, worker
+from runner import git, live
 from runner.host import Site
 from runner.lifecycle import work_branch
 from runner.live import Step as LiveStep
 from runner.observe import View
+from runner.planning import Step, is_work, plan
 from runner.state import OpenStage, TaskState
-from runner.worker import Step
 
 KEPT = 400  # live lines of a task that can be looked at
 DIFF_LINES = 5000
@@ -37,7 +37,7 @@ class Facts:
 
     def see(self, view: View) -> None:
         """A look at the hub."""
-        planned = worker.plan(view, ours=lambda state: self.only in (None, state.task.id))
+        planned = plan(view, ours=lambda state: self.only in (None, state.task.id))
         steps = [step for step in planned if self.only in (None, step.state.task.id)]
         steps = [step for step in steps if step.state.task.id not in self.known]
         elsewhere_ = {
@@ -52,7 +52,7 @@ class Facts:
         id = step.state.task.id
         self.current = step
         self.refused.pop(id, None)
-        if not worker.is_work(step.action):
+        if not is_work(step.action):
             self.refused[id] = step
 
     def rows(self) -> tuple[Row, ...]:

@@ -8,11 +8,11 @@ from pullwright import standing
 from runner.host import Hub, timestamp
 from runner.live import Step as LiveStep
 from runner.live import sentence_of
+from runner.planning import Step
 from runner.record import Entry
 from runner.spending import spent
 from runner.state import TaskState
 from runner.wording import one_line
-from runner.worker import Step
 
 
 class Row(NamedTuple):

@@ -23,7 +23,7 @@ from pullwright.screen import Left, beginning, in_columns, parts
 from runner.errors import UserError
 from runner.host import Site
 from runner.observe import View, observe
-from runner.worker import Step
+from runner.planning import Step
 
 FRAME = 0.15  # seconds between two pictures
 LOOK_EVERY = 5.0  # seconds between two looks at a hub on this machine
