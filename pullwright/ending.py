@@ -1,6 +1,5 @@
 """How a command ends: in an exit status, with what went wrong said on standard error."""
 
-import errno
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +7,7 @@ from typing import Any
 import click
 
 from pullwright.spoken import fit
-from runner.errors import UserError
-
-_ROOM = {errno.ENOSPC, errno.EDQUOT}
-_RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
+from runner.errors import UserError, of_this_machine
 
 
 def status_of(call: Callable[[], Any], version: str) -> int:
@@ -31,7 +27,7 @@ def status_of(call: Callable[[], Any], version: str) -> int:
     except UserError as error:
         return _refused(error)
     except Exception as error:
-        mine = _of_this_machine(error)
+        mine = of_this_machine(error)
         return _refused(mine) if mine else _our_fault(error, version)
     return answer if isinstance(answer, int) else 0  # click returns the status of --help and of commands that give one
 
@@ -48,13 +44,3 @@ def _our_fault(error: Exception, version: str) -> int:
     words = f"pullwright: this is our fault: {error}\n  → please report it with what is in {report}"
     click.echo(fit(words), err=True)
     return 3
-
-
-def _of_this_machine(error: Exception) -> UserError | None:
-    """A disk that is full, or a place where this account may not write: no report of ours would mend that."""
-    if not isinstance(error, OSError) or error.errno not in _ROOM | _RIGHTS:
-        return None
-    where = f"{error.filename}: " if error.filename else ""
-    remedy = "make room there" if error.errno in _ROOM else "let this account read and write there"
-    elsewhere = "PULLWRIGHT_STATE=DIR puts what this host keeps into another folder"
-    return UserError(f"{where}{error.strerror}", f"{remedy}; {elsewhere}")

@@ -145,7 +145,7 @@ def fetch_refs(site: Site) -> Refs:
     with lock(site.state, "fetch"):  # two fetches into the same refs get in each other's way
         try:
             git.fetch(site.repo, site.hub.url, *REFSPECS)
-        except git.Silent:
+        except (git.Silent, git.NoRoom):
             raise
         except git.GitError as error:
             raise UserError(

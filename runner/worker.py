@@ -13,7 +13,7 @@ from runner.agents import Agent
 from runner.attend import attend
 from runner.claims import Lost
 from runner.decide import Claim, Escalate, Hold, Resume, Rework
-from runner.errors import UserError
+from runner.errors import UserError, of_this_machine
 from runner.forge import Refused
 from runner.host import Host, lock
 from runner.lifecycle import Stage
@@ -67,13 +67,22 @@ def watch(
         try:
             yield from run(host, task=task, stage=stage)
             said = ""
-        except UserError as error:
-            if str(error) != said:
-                host.say(str(error))
-            said = str(error)
+        except (UserError, OSError) as error:
+            told = str(_persons(error))
+            if told != said:
+                host.say(told)
+            said = told
         rounds = None if rounds is None else rounds - 1
         if rounds != 0:
             sleep(WATCH_EVERY)
+
+
+def _persons(error: Exception) -> UserError:
+    """What a person has to mend. Raises what is none."""
+    found = error if isinstance(error, UserError) else of_this_machine(error)
+    if found is None:
+        raise error
+    return found
 
 
 class _Desk:
@@ -116,8 +125,8 @@ class _Desk:
                     return None
                 self.faults.pop(id, None)
                 answer: str | Lost | Refused = acting.act(self.host, view, step.state, step.action)
-            except UserError as error:  # one task that needs a person does not keep the others waiting
-                self.faults[id] = error
+            except (UserError, OSError) as error:  # one task that needs a person does not keep the others waiting
+                self.faults[id] = _persons(error)
                 self.passed.add(id)
                 return None
         if isinstance(answer, Lost) or (isinstance(answer, Refused) and answer.kind == "moved"):

@@ -1,10 +1,12 @@
 """The one command: light to start, aligned to read, JSON for machines, and an exit status that means something."""
 
+import contextlib
 import io
 import json
 import os
 import pty
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -301,6 +303,17 @@ def test_a_place_where_nobody_may_write_is_named_and_no_fault_of_ours(repository
 def test_a_disk_that_is_full_is_no_fault_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of(lambda: Path("/dev/full").write_text("x"), "1") == 1
     assert "No space left on device\n  → make room there" in capsys.readouterr().err
+
+
+def test_an_index_that_has_no_room_is_no_fault_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    def fill() -> None:
+        with contextlib.closing(sqlite3.connect(":memory:")) as conn:
+            conn.execute("PRAGMA max_page_count = 2")
+            conn.execute("CREATE TABLE rows (text)")
+            conn.execute("INSERT INTO rows VALUES (zeroblob(100000))")
+
+    assert status_of(fill, "1") == 1
+    assert "the index: database or disk is full\n  → make room there" in capsys.readouterr().err
 
 
 def test_in_a_locale_without_utf_8_everything_is_said_all_the_same(repository: Path, tmp_path: Path) -> None:

@@ -369,8 +369,10 @@ def test_folders_that_have_grown_too_large_are_seen_after_a_quick_command(run: R
 
 def test_nothing_runs_on_a_disk_that_is_nearly_full(src: Path) -> None:
     full = Bubblewrap(free_floor=1 << 60)
-    result = full.run(Command(("touch", "f"), (Mount(src, "/workspace/src", True),)))
-    assert result.ending == "disk" and not list(src.iterdir())
+    with pytest.raises(UserError, match="the disk is nearly full") as told:
+        full.run(Command(("touch", "f"), (Mount(src, "/workspace/src", True),)))
+    assert str(src) in told.value.what and "make room" in told.value.remedy
+    assert not list(src.iterdir())
 
 
 def test_descriptors_are_limited(run: Run) -> None:

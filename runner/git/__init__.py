@@ -24,6 +24,7 @@ from runner.git.objects import (
 from runner.git.process import (
     MIN_VERSION,
     GitError,
+    NoRoom,
     Repo,
     TooLong,
     beginning,
@@ -62,6 +63,7 @@ __all__ = [
     "GitError",
     "Identity",
     "Merge",
+    "NoRoom",
     "Push",
     "Pushed",
     "Repo",

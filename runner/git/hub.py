@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from runner.errors import UserError
 from runner.git import waiting
-from runner.git.process import GitError, Repo, TooLong, execute, git, public
+from runner.git.process import GitError, NoRoom, Repo, TooLong, execute, git, public
 
 LOCKED = 5.0  # seconds after which nobody holds a lock on our refs any more
 
@@ -60,6 +60,8 @@ def fetch(repo: Repo, url: str, *refspecs: str) -> None:
         try:
             git(repo, "fetch", *still, url, *refspecs, network=True)
             return
+        except NoRoom:
+            raise
         except GitError as error:
             if isinstance(error, TooLong) or not _unlock_refs(repo):
                 raise _unreachable(url, error) from error

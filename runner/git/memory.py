@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from runner.git.process import GitError, Repo, execute
+from runner.git.process import Repo, execute, failure
 
 ANSWERS = 512
 LONGEST = 1 << 14
@@ -51,7 +51,7 @@ def git_once(repo: Repo, named: Iterable[str], *args: str, stdin: bytes = b"") -
     """As `git`, for such a question. Raises `GitError`."""
     done = execute_once(repo, named, *args, stdin=stdin)
     if done.returncode != 0:
-        raise GitError(args, done.returncode, done.stderr.decode("utf-8", "replace"))
+        raise failure(repo, args, done)
     return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 

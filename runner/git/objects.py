@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runner.git.memory import git_once
-from runner.git.process import GitError, Repo, execute, git
+from runner.git.process import Repo, execute, failure, git
 
 
 class Identity(NamedTuple):
@@ -90,7 +90,7 @@ def merge(repo: Repo, ours: str, theirs: str) -> Merge:
     """Merge two commits in memory. Raises `GitError` where they have no common history."""
     done = execute(repo, "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", ours, theirs)
     if done.returncode not in (0, 1):
-        raise GitError(("merge-tree", ours, theirs), done.returncode, done.stderr.decode("utf-8", "replace"))
+        raise failure(repo, ("merge-tree", ours, theirs), done)
     tree, *conflicts = done.stdout.decode("utf-8", "surrogateescape").split("\0")
     return Merge(tree, tuple(path for path in conflicts if path) if done.returncode else ())
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from runner.errors import UserError
+from runner.errors import ELSEWHERE, UserError
 from runner.git import waiting
 
 MIN_VERSION = (2, 38)  # `git merge-tree --write-tree`
+SCARCE = 1 << 20  # bytes free, with which git may well not have been able to write
 
 _GUARDS = (
     "core.hooksPath=/dev/null",
@@ -50,6 +51,28 @@ class TooLong(GitError):
 
     def __init__(self, args: tuple[str, ...], why: str) -> None:
         super().__init__(args, 124, why)
+
+
+class NoRoom(GitError, UserError):
+    """Git could not write on this machine: the disk is full, or read-only."""
+
+    def __init__(self, place: Path, why: str, error: GitError) -> None:
+        UserError.__init__(self, f"{place}: {why}; git cannot write there", f"make room there; {ELSEWHERE}")
+        self.status, self.stderr = error.status, f"{self.what}\n{error.stderr}"
+
+
+def failure(repo: "Repo | None", args: tuple[str, ...], done: "subprocess.CompletedProcess[bytes]") -> GitError:
+    """What a command that failed is to be told as. Git has many words for a full disk, and sometimes none."""
+    error = GitError(args, done.returncode, done.stderr.decode("utf-8", "replace"))
+    places = [] if repo is None else [repo.git_dir, repo.work_tree, repo.index_file and repo.index_file.parent]
+    for place in places:
+        if place is not None and place.exists():
+            found = os.statvfs(place)
+            if found.f_flag & os.ST_RDONLY:
+                return NoRoom(place, "the disk is read-only", error)
+            if found.f_bavail * found.f_frsize < SCARCE or (found.f_files and found.f_favail == 0):
+                return NoRoom(place, "the disk is full", error)
+    return error
 
 
 def public(text: str) -> str:
@@ -147,7 +170,7 @@ def git(
     """Run git and return its output without the last newline. Raises `GitError`."""
     done = execute(repo, *args, stdin=stdin, network=network, env=env, cwd=cwd, seconds=seconds)
     if done.returncode != 0:
-        raise GitError(args, done.returncode, done.stderr.decode("utf-8", "replace"))
+        raise failure(repo, args, done)
     return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 

@@ -101,8 +101,7 @@ class Bubblewrap:
     def _contain(self, command: Command) -> Result:
         began = time.monotonic()
         disk = Disk([mount.source for mount in command.mounts if mount.writable], command.limits, self._floor)
-        if disk.scarce():
-            return Result("disk", None, b"the disk is nearly full; nothing was run", 0.0)
+        disk.require()
         with contextlib.ExitStack() as cleaning:
             try:
                 started = self._start(command, cleaning)

@@ -63,8 +63,7 @@ class External:
         self.check()
         began = time.monotonic()
         disk = Disk([mount.source for mount in command.mounts if mount.writable], command.limits, self._floor)
-        if disk.scarce():
-            return Result("disk", None, b"the disk is nearly full; nothing was run", 0.0)
+        disk.require()
         with scratch() as folder, contextlib.ExitStack() as cleaning:
             try:
                 started = self._start(command, folder, cleaning)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from runner.errors import ELSEWHERE, UserError
 from runner.sandbox import Limits
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -90,15 +91,26 @@ class Disk:
         self._next = time.monotonic() + _PERIOD
         self._used_before, self._files_before = self._used(), self._files()
 
+    def require(self) -> None:
+        """Raises `UserError` where a file system is nearly full: that is no fault of the work, and nothing runs."""
+        full = self._full()
+        if full is not None:
+            what = f"{full}: the disk is nearly full, and no command runs with less than {self._floor >> 20} MiB free"
+            raise UserError(what, f"make room there, perhaps by pullwright clean; {ELSEWHERE}")
+
     def scarce(self) -> bool:
         """Whether a file system is nearly full."""
+        return self._full() is not None
+
+    def _full(self) -> str | None:
+        """The first folder whose file system is."""
         for folder in self._folders:
             found = os.statvfs(folder)
             if found.f_bavail * found.f_frsize < self._floor:
-                return True
+                return folder
             if found.f_files and found.f_favail < self._floor >> 10:
-                return True
-        return False
+                return folder
+        return None
 
     def exceeded(self, pids: Iterable[int] = (), *, final: bool = False) -> bool:
         """Whether the folders hold more bytes or files than the limits, with what the processes hold that has no name.
