@@ -251,10 +251,12 @@ def test_the_map_of_the_rooms_names_every_file_of_the_runner() -> None:
     assert there <= set(re.findall(r"\w+\.py", rooms)) <= there | inside | {"github.py"}
 
 
-def test_the_map_of_the_rooms_names_every_file_of_the_service() -> None:
-    (rooms,) = re.findall(r"^webhook/\n(.*?)^```", (ROOT / "docs/design.md").read_text(), re.MULTILINE | re.DOTALL)
-    there = {path.name for path in (ROOT / "webhook").rglob("*.py")} - {"__init__.py"}
-    assert there == set(re.findall(r"\w+\.py", rooms))
+@pytest.mark.parametrize(("package", "after"), [("pullwright", r"^runner/"), ("webhook", "^```")])
+def test_the_map_of_the_rooms_names_every_file_around_the_runner(package: str, after: str) -> None:
+    page = (ROOT / "docs/design.md").read_text()
+    (rooms,) = re.findall(rf"^{package}/\n(.*?){after}", page, re.MULTILINE | re.DOTALL)
+    files = (path for path in (ROOT / package).rglob("*.py") if "demo" not in path.parts)
+    assert {path.name for path in files} - {"__init__.py"} == set(re.findall(r"\w+\.py", rooms))
 
 
 def tracked() -> list[Path]:
