@@ -14,7 +14,7 @@ from runner.git.process import Repo, execute, failure
 
 ANSWERS = 512
 LONGEST = 1 << 14
-"""Bytes of an answer that is remembered: those of a small repository, and of one task in a large one."""
+"""Bytes of a question and its answer that are remembered: of a small repository, and of one task in a large one."""
 
 _FULL = re.compile(r"[0-9a-f]{40}")
 _lock = threading.Lock()
@@ -42,7 +42,7 @@ def execute_once(
         known = _known.get(key)
     if known is None:
         known = execute(repo, *args, stdin=stdin)
-        if final(known) and len(known.stdout) <= LONGEST:
+        if final(known) and sum(map(len, (*args, stdin, known.stdout))) <= LONGEST:
             _remember(key, known)
     return known
 
