@@ -11,6 +11,7 @@ import pytest
 from repositories import AUTO, add_task, bare_hub, git, project, pullwright, settings, typed
 from scenes import Scene
 
+from runner import git as git_
 from runner import worker
 from runner.errors import UserError
 from runner.host import Host
@@ -87,6 +88,19 @@ def disk(tmp_path: Path, person: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A file system of two megabytes."""
+    place = tmp_path / "tiny"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
 @contextlib.contextmanager
 def filled(disk: Path) -> Iterator[None]:
     """Not a byte is free meanwhile."""
@@ -107,7 +121,19 @@ def read_only(disk: Path) -> Iterator[None]:
     subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("how", [filled, pytest.param(read_only, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("how", "why"), [(filled, "is full"), (read_only, "is read-only")])
+def test_git_that_cannot_write_is_told_as_the_disk_that_it_is(
+    how: Callable[[Path], AbstractContextManager[None]], why: str, tiny: Path
+) -> None:
+    repo = git_.init_bare(tiny / "repo.git")
+    with how(tiny), pytest.raises(git_.NoRoom, match=f"the disk {why}; git cannot write there") as told:
+        git_.git(repo, "hash-object", "-w", "--stdin", stdin=b"x" * 9999)
+    assert "PULLWRIGHT_STATE" in told.value.remedy
+    assert git_.git(repo, "hash-object", "-w", "--stdin", stdin=b"x" * 9999)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("how", [filled, read_only])
 def test_a_disk_on_which_nothing_can_be_written_is_named_and_all_goes_on_when_it_can(
     how: Callable[[Path], AbstractContextManager[None]], disk: Path, tmp_path: Path
 ) -> None:

@@ -324,6 +324,7 @@ def hesitating() -> Iterator[bytes]:
     yield b"data: [DONE]\n\n"
 
 
+@pytest.mark.soak
 def test_comments_between_pieces_are_no_silence():
     with ScriptedOpenAI([events()._replace(chunks=hesitating())]) as server:
         assert model(server, read_seconds=1.0).reply(ASK).text == "aaaaaaaaaaaab"

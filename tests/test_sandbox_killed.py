@@ -160,7 +160,7 @@ def none_left() -> bool:
 
 
 def test_a_runner_killed_at_any_moment_leaves_nothing_for_ever() -> None:
-    _kills(12)
+    _kills(6)
 
 
 @pytest.mark.soak
