@@ -263,7 +263,7 @@ def test_what_was_not_there_is_asked_for_again(repo: Repo, tmp_path: Path) -> No
 
 def test_neither_a_long_answer_nor_a_long_question_is_kept_in_memory(repo: Repo) -> None:
     here = commit(repo, {f"{'long' * 40}/{number}": b"" for number in range(100)})
-    names = [f"{'none' * 40}/{number}" for number in range(100)]
+    names = [f"{'none' * 40}/{number}" for number in range(200)]
     assert len(git.files(repo, here)) == 100 and git.files(repo, here, *names) == ()
     shutil.rmtree(repo.git_dir / "objects")
     for asked in ((), names):
