@@ -12,6 +12,7 @@ import pytest
 from moods import Moods, moody
 from repositories import COMMAND, add_task, at_home, bare_hub, git, project, settings, typed
 from scenes import Scene, copied
+from service.running import serving
 
 from runner import claims, commands, worker
 from runner import git as git_
@@ -301,6 +302,23 @@ def test_the_owner_of_a_stage_works_on_while_the_hub_is_silent_and_pushes_later(
         assert around.before() == () and mine.pushed == 1900.0
         around.close()
     assert git(scene.folder.parent / "hub.git", "show", f"{BUILD}:own.txt") == "own"
+
+
+def test_a_service_whose_hub_is_silent_is_read_says_so_and_goes_on_when_it_speaks(
+    hub: tuple[Scene, Moods], impatient: Callable[[float], None]
+) -> None:
+    scene, moods = hub
+    with serving(scene.folder) as service:
+        moods.mood = "deaf"
+        impatient(0.2)
+        until(lambda: "nothing was heard for 0.2 s" in service.stranger.get("/readyz").text, "it is called ready")
+        assert service.stranger.get("/healthz").status_code == service.client.get("/api/tasks").status_code == 200
+        refused = service.client.put("/api/tasks/greet/status", json={"status": "complete"})
+        assert refused.status_code == 503 and f"{moods.url}/hub.git" in refused.json()["detail"]
+        moods.mood = "well"
+        impatient(60)
+        until(lambda: service.stranger.get("/readyz").status_code == 200, "it never looked again")
+        assert service.client.put("/api/tasks/greet/status", json={"status": "complete"}).status_code == 202
 
 
 def changed(lease: Lease, text: str) -> str:
