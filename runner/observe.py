@@ -155,7 +155,7 @@ def fetch_refs(site: Site) -> Refs:
         branches, ours = mirrored(site.repo)
     name = base_branch(site)
     if name not in branches:
-        first = "commit something on it" if site.hub.own else f"git push origin {name}"
+        first = "commit something on it, as pullwright init does" if site.hub.own else f"git push origin {name}"
         raise UserError(
             f"the hub {git.public(site.hub.url)} has no branch {name} with a commit on it",
             f"{first}; another base branch is named by `base:` in agents.yaml",
