@@ -267,7 +267,7 @@ def test_outside_of_a_repository_every_command_says_where_to_go(tmp_path: Path, 
 
 def test_a_repository_without_agents_yaml_is_told_of_init(tmp_path: Path, person: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "main", "r")
-    refused(typed(tmp_path / "r", "run"), "no branch main with a commit on it", "commit something on it, as pullwright init")
+    refused(typed(tmp_path / "r", "run"), "no branch main with a commit on it", "pullwright init")
     commit(tmp_path / "r", "First", PROJECT)
     refused(typed(tmp_path / "r", "run"), "agents.yaml is not on the base branch", "pullwright init")
     assert typed(tmp_path / "r", "task", "new", "A thing").out.endswith("next: pullwright init\n")
