@@ -171,6 +171,14 @@ def test_what_a_command_leaves_behind_does_not_keep_its_answer(tmp_path: Path) -
     assert run.returncode == 0
 
 
+@pytest.mark.parametrize("more", ["", "sleep 20 & "])
+def test_what_a_command_said_at_the_moment_of_a_look_at_it_is_not_lost(tmp_path: Path, more: str) -> None:
+    with drip(tmp_path, f"{more}echo why >&2; head -c 40000 /dev/zero") as run:
+        run.wait(60)  # ended, and nothing of it read
+        said = waiting.answer(run, b"", silent=1e-9)
+    assert said == (bytes(40000), b"why\n")
+
+
 def test_a_number_of_seconds_that_is_none_is_said(mirror: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     for given in ("soon", "0", "-1", "nan", "inf"):
         monkeypatch.setenv("PULLWRIGHT_HUB_SILENCE", given)

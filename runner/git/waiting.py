@@ -12,6 +12,7 @@ import subprocess
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import IO
 
 from runner.errors import UserError
 
@@ -54,8 +55,8 @@ def _answer(run: "subprocess.Popen[bytes]", stdin: bytes, until: float, silent: 
         try:
             return run.communicate(given, timeout=None if pause == math.inf else max(0.0, pause))
         except subprocess.TimeoutExpired as waited:
-            if run.poll() is not None:  # something that it left behind holds its outputs, as ssh's ControlPersist does
-                return waited.output or b"", waited.stderr or b""
+            if run.poll() is not None:  # just now; or something that it left behind holds its outputs, as ssh does
+                return (waited.output or b"") + _rest(run.stdout), (waited.stderr or b"") + _rest(run.stderr)
             now, given = time.monotonic(), None
             if now >= until:
                 raise
@@ -63,6 +64,14 @@ def _answer(run: "subprocess.Popen[bytes]", stdin: bytes, until: float, silent: 
                 last, since = seen, now
             elif now - since >= silent:
                 raise
+
+
+def _rest(output: IO[bytes] | None) -> bytes:
+    """What lies in an output and was not read yet; nobody is waited for who might say more."""
+    if output is None or output.closed:
+        return b""
+    os.set_blocking(output.fileno(), False)
+    return output.read() or b""
 
 
 def moved(pid: int) -> dict[int, tuple[int, int]]:
