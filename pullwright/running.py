@@ -26,6 +26,8 @@ from runner.planning import Step
 if TYPE_CHECKING:
     from pullwright.live.view import LiveView
 
+FEW = 8  # tasks that were complete before and are listed all the same
+
 
 @contextlib.contextmanager
 def _ending() -> Iterator[None]:
@@ -43,12 +45,14 @@ def run_here(
 ) -> int:
     """Take turns in the repository around `folder`, and say at the end where everything stands. `plain`: in lines.
 
+    Tasks that were complete before are only counted where they are more than a `FEW`.
     Returns the exit status: 1 where a task file has to be mended, which hides none of the others.
     """
     if stage is not None and stage not in STAGES:
         raise UserError(f"there is no stage {stage}", f"the stages are {', '.join(STAGES)}")
     site = site_at(folder)
     view = observe(site)
+    before = frozenset(state.task.id for state in view.states if state.current is None)
     if not plain:
         pulling.offer(site.folder, view.settings.agents)
     screen = _screen(site, view, task, plain)
@@ -56,12 +60,22 @@ def run_here(
     view = _of(observe(site), task)
     steps = [held.get(step.state.task.id, step) for step in planning.plan(view)]
     click.echo()
-    show(steps, site, view)
+    shown = recent(steps, before)
+    if len(shown) < len(steps):
+        click.echo(f"{len(steps) - len(shown)} tasks were complete before")
+    if shown or not steps:
+        show(shown, site, view)
     actions.tell(_plan(tuple(steps), site, view), "Where it stands")
     problems = [problem for problem in view.backlog.problems if task is None]
     for line in standing.problem_lines(problems):
         click.echo(f"pullwright: {line}", err=True)
     return 1 if problems else 0
+
+
+def recent(steps: list[Step], before: frozenset[str]) -> list[Step]:
+    """The steps without the tasks that were complete `before`, where those are more than a `FEW`. Pure."""
+    others = [step for step in steps if step.state.task.id not in before]
+    return others if len(steps) - len(others) > FEW else steps
 
 
 def _screen(site: Site, view: View, task: str | None, plain: bool) -> "Screen | LiveView":

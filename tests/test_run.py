@@ -2,6 +2,7 @@
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -25,6 +26,7 @@ from repositories import (
     typed,
 )
 
+from pullwright.running import FEW
 from runner import wiring, worker
 from runner.host import site_at
 from runner.observe import observe
@@ -53,6 +55,19 @@ def test_it_goes_on_until_every_task_is_complete(two: Path) -> None:
     assert begun(ran.out) == ["first design", "first build", "second design", "second build"]
     assert ran.out.splitlines()[-2:] == ["first   complete  done", "second  complete  done"]
     assert len([line for line in first_parents(two) if line.startswith("Merge build of ")]) == 2
+
+
+def test_many_tasks_that_were_complete_before_are_only_counted(two: Path) -> None:
+    pullwright(two, "run")
+    for number in range(FEW - 1):  # a copy of the record under another name is a task that is complete as well
+        shutil.copytree(two / "tasks/first", two / f"tasks/old-{number}")
+        shutil.copy(two / "tasks/first.yaml", two / f"tasks/old-{number}.yaml")
+    git(two, "add", "tasks")
+    git(two, "commit", "-q", "-m", "Old tasks")
+    add_task(two, "third", stages=["design"], agent="nobody")
+    out = pullwright(two, "run").out.splitlines()
+    assert out[2:] == [f"{FEW + 1} tasks were complete before", "third  not started  held: no agent nobody", out[-1]]
+    assert len(typed(two, "task", "list").out.splitlines()) == FEW + 3
 
 
 def test_once_is_one_turn(two: Path) -> None:
