@@ -193,6 +193,24 @@ def test_words_below_a_question_that_was_never_shown_are_no_answer_to_it(inquiri
     assert orders(office) == [("answer", "Latin.")], "without a note nobody can tell, and people are believed"
 
 
+def test_a_question_that_was_shown_is_answered_also_while_its_note_is_written_anew(inquiring: Office) -> None:
+    """The note tells of somebody who is not heard. Whoever answers meanwhile had seen the question before."""
+    office, number, host = inquiring, 1, inquiring.host()
+    office.run(host)
+    office.comment(number, "/pullwright retry", by="rita")
+    answers: list[int] = []
+
+    def write(count: int, phase: str, method: str, path: str) -> None:
+        if (phase, method) == ("before", "PATCH") and "/issues/comments/" in path and not answers:
+            answers.append(office.comment(number, "Latin."))
+
+    office.fake.on_request = write
+    office.run(host)
+    office.run(host)
+    assert answers and "rita" in office.notes(number)[0]
+    assert orders(office) == [("answer", "Latin.")]
+
+
 _NO_NOTE = Fault("expired", "PATCH", "/issues/comments/")
 
 

@@ -117,7 +117,7 @@ class Watched(msgspec.Struct, frozen=True):
 
 class Asked(NamedTuple):
     """A question of a task's agent as its note shows it: `since` when it is asked, which names it (nothing: the note
-    shows none), and `at`, by the forge's own clock, when the note was last changed."""
+    shows none), and `at`, by the forge's own clock, when the note had it at the latest."""
 
     since: str
     at: str

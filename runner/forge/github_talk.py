@@ -167,10 +167,12 @@ class Talk:
         """What there is of a task's note, for those who show it and for those who hear what is said below it."""
         notes = [each for each in comments if is_ours(each, self.ours()) and each["body"].startswith(NOTE)]
         (self.doubled.add if len(notes) > 1 else self.doubled.discard)(task)
-        self.asked.pop(task, None)
+        before = self.asked.pop(task, None)
         for each in notes[:1]:  # the one that stays
             question = _ASKS.search(each["body"])
-            self.asked[task] = Asked(question[1] if question else "", each["updated_at"])
+            now = Asked(question[1] if question else "", each["updated_at"])
+            # the same question was there before something else in the note was changed
+            self.asked[task] = before if before is not None and before.since == now.since else now
 
     def _is_mine(self, comment: Any) -> bool:
         """Ours, or a machine's: neither is anything that a person said."""
