@@ -120,6 +120,7 @@ def test_a_visitor_is_led_to_our_own_pages_alone() -> None:
 def test_a_name_is_one_line_that_git_takes_as_a_name() -> None:
     assert frame.one_name("  Pat <pat@x>\n\x1b Öster  ") == "Pat patx Öster".replace("patx", "pat@x")
     assert frame.one_name("x" * 999) == "x" * 80
+    assert [frame.one_name(name) for name in ("...", "' ;", "\\", ":)", "🙂")] == ["", "", "", ":)", "🙂"]
 
 
 def test_forms_are_read_as_what_they_say_or_refused() -> None:

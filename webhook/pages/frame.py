@@ -75,10 +75,14 @@ def token(room: Room, request: Ask) -> str:
     return room.sessions.token(dict(request.headers))
 
 
+_NO_NAME = " .,:;\"'\\"
+"""What Git takes away around a name; it refuses one of which nothing is left (`strbuf_addstr_without_crud`)."""
+
+
 def one_name(given: str) -> str:
     """A name as a person may give it: one short line, nothing in it that Git or GitHub would have said."""
     plain = " ".join("".join(char for char in given if char.isprintable() and char not in "<>").split())[:80]
-    return "" if not plain else signed(plain)
+    return signed(plain) if plain.strip(_NO_NAME) else ""
 
 
 @lru_cache(maxsize=8)
