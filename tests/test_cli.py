@@ -119,7 +119,7 @@ def test_the_list_is_aligned_and_says_what_is_next(repository: Path) -> None:
 
 
 def test_where_columns_leave_no_room_for_a_reason_it_has_a_line_of_its_own(repository: Path) -> None:
-    add_task(repository, "a-task-with-quite-a-long-name", depends_on=["greet"])
+    add_task(repository, "a-task-with-quite-a-long-name", depends_on=["greet"], priority=9)
     site = site_at(repository)
     steps = worker.plan(observe(site))
     assert list(standing.lines(steps, site.hub, "main", 40)) == [

@@ -108,7 +108,10 @@ OPENROUTER = {
         "test_a_stream_without_a_finish_reason_is_aborted",
         "test_a_stream_without_an_end_is_asked_again_in_another_way",
     ],
-    "comments in the stream": ["test_comments_that_keep_the_connection_open_are_skipped"],
+    "comments in the stream": [
+        "test_comments_that_keep_the_connection_open_are_skipped",
+        "test_a_stream_of_comments_alone_is_silence",
+    ],
     "402": [
         "test_a_budget_of_requests_in_flight_frees_itself_and_credits_do_not",
         "test_credits_that_are_used_up_are_told_with_the_keys_name",
