@@ -96,6 +96,7 @@ def test_of_a_log_that_somebody_made_endless_only_the_beginning_is_read() -> Non
     [
         ("Pat", "Pat"), ("", "the API"), ("Pat <pat@example.invalid>", "Pat"), ("mona (1)", "mona"), ("<x", "x"),
         ("a (1) (2) ", "a"), ("mona (7) <x>", "mona"), ("mona (<x>7)", "mona"),
+        ("ada \uff1ctoken\uff1e", "ada"), ("mona \uff08\uff17\uff09", "mona"),
         ("(7)", "the API"), ("Ada (L)", "Ada (L)"), ("Pat\u202e\n<a@b>\t(3)", "Pat"),
     ],
 )  # fmt: skip

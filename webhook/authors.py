@@ -7,8 +7,9 @@ from runner.talk.messages import line_of
 from webhook import access
 from webhook.options import Options
 
-_ADDRESS = re.compile(r"<[^<>]*>|[<>]")
-_NUMBER = re.compile(r"(?:\s*\(\d+\))+\s*$")
+# In full width too, which few can tell from the plain ones.
+_ADDRESS = re.compile("[<\uff1c\ufe64][^<>\uff1c\uff1e\ufe64\ufe65]*[>\uff1e\ufe65]|[<>\uff1c\uff1e\ufe64\ufe65]")
+_NUMBER = re.compile(r"(?:\s*[(\uff08]\d+[)\uff09])+\s*$")
 
 
 class Taken(Exception):

@@ -82,10 +82,17 @@ def moved(pid: int) -> dict[int, tuple[int, int]]:
     found = {}
     for one, (name, seconds) in _family(pid).items():
         if name.startswith("git"):
-            with suppress(OSError):
-                read, written = Path(f"/proc/{one}/io").read_text().split()[1:4:2]
-                found[one] = (int(read) + int(written), seconds)
+            found[one] = (_carried(one), seconds)
     return found
+
+
+def _carried(pid: int) -> int:
+    """Bytes read and written by a process; 0 where the kernel does not count them, or not for us."""
+    try:
+        read, written = Path(f"/proc/{pid}/io").read_text().split()[1:4:2]
+    except OSError:
+        return 0
+    return int(read) + int(written)
 
 
 def _family(pid: int) -> dict[int, tuple[str, int]]:
