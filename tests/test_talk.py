@@ -24,7 +24,6 @@ from runner.talk.messages import (
     Message,
     answer_id,
     before,
-    is_message_id,
     new_id,
     parse,
     unanswered,
@@ -242,8 +241,3 @@ def test_files_have_a_limit_each_and_together(site: Site) -> None:
     kinds.room({"a.txt": 45 << 20}, {"b.txt": 5 << 20, "a.txt": 45 << 20})
     with pytest.raises(Refused, match="together"):
         kinds.room({"a.txt": 45 << 20}, {"b.txt": (5 << 20) + 1})
-
-
-def test_ids_of_messages_are_uuids_or_those_of_comments_on_github() -> None:
-    assert is_message_id(new_id()) and is_message_id("github:12")
-    assert not any(map(is_message_id, ("", "x", "github:0", "github:x", new_id().upper(), new_id() + "\n")))

@@ -1,7 +1,7 @@
 """What every request meets first: who asks, the webhook, and answers that are still true.
 
 A plain ASGI function around the framework. An answer is kept as bytes until the index changes
-(`PRAGMA data_version`), by path, query and credentials, so that what is unchanged costs no handler; the same bytes
+(`PRAGMA data_version`), by path, query and what is accepted, so that what is unchanged costs no handler; the same bytes
 make the ETag.
 """
 

@@ -23,7 +23,6 @@ MOST_NAMED = 50
 """Files that one message names, and things that were looked at for it."""
 MOST_TOKENS, MOST_COST = 1 << 50, 1e9
 
-_GITHUB = re.compile(r"github:[1-9][0-9]{0,19}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -100,11 +99,6 @@ def is_own_id(word: str) -> bool:
     """Whether a person may give a message this id: a UUID that follows from no other id, as an answer's does (RFC 9562,
     version 5). Who took that of an answer before it is there would keep it from being said."""
     return is_uuid(word) and word[14] != "5"
-
-
-def is_message_id(word: str) -> bool:
-    """Whether a word can be the id of a person's message: a UUID in lower case, or that of a comment on GitHub."""
-    return is_uuid(word) or _GITHUB.fullmatch(word) is not None
 
 
 def new_id() -> str:
