@@ -39,7 +39,12 @@ LOSES = '#!/bin/sh\n[ "$1" = committed ] || exit 0\n' + CHANCE + 'chance lose &&
 
 
 def faulty(hub: Path) -> None:
-    """Give a hub the hooks by which it refuses pushes, and loses the answers to pushes that landed."""
+    """Give a hub the hooks by which it refuses pushes, and loses the answers to pushes that landed.
+
+    It does no housekeeping: that moves refs too, and would be killed with a lock held that nobody takes away.
+    """
+    with (hub / "config").open("a") as config:
+        config.write("[receive]\n\tautogc = false\n")
     for name, text in (("pre-receive", REFUSES), ("reference-transaction", LOSES)):
         hook = hub / "hooks" / name
         hook.parent.mkdir(exist_ok=True)
