@@ -6,11 +6,14 @@ from pathlib import Path
 from repositories import Story, as_replies, commit, git
 
 from runner import acting, commands, wiring, worker
+from runner.claims import taking
+from runner.claims.lease import Lease
 from runner.decide import Hold, Nothing
 from runner.errors import UserError
 from runner.forge import Refused
 from runner.git import Identity
 from runner.host import Host, site_at
+from runner.lifecycle import Stage
 from runner.observe import View, observe
 from runner.people.orders import compose
 from runner.state import TaskState
@@ -111,3 +114,13 @@ def copied(source: Path, place: Path) -> Scene:
         shutil.copytree(source / name, place / name, symlinks=True)
     git(place / "clone", "remote", "set-url", "origin", str(place / "hub.git"))
     return Scene(place / "clone")
+
+
+def owned(scene: Scene) -> Lease:
+    """A claim of the build, with nothing done yet."""
+    view = scene.look()
+    taken = taking.claim(
+        scene.host(), view.settings, view.state("greet"), view.settings.agents[0], Stage.BUILD, 1, view.refs
+    )
+    assert isinstance(taken, Lease)
+    return taken

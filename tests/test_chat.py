@@ -74,6 +74,12 @@ def test_the_help_breaks_no_word_however_narrow_the_terminal(width: int) -> None
     assert printed.split() == [part for row in help_lines(True) for each in row for part in each.split()]
 
 
+def test_a_meaning_stands_beside_its_word_or_where_there_is_no_room_below_it() -> None:
+    rows = [("/pause", "the agent rests")]
+    assert list(meanings(rows, 80)) == [("  /pause", "  the agent rests")]
+    assert list(meanings(rows, 25)) == [("  /pause", "\n      the agent rests")]
+
+
 def test_our_own_lines_end_at_spaces_and_a_command_is_one_line() -> None:
     command = "  → git fetch && git diff origin/work/greet...origin/agents/greet/design"
     told = hung(f"greet  design waits for review\n{command}\n  → /approve merges that, as it is", 25)

@@ -9,6 +9,7 @@ import pytest
 
 from runner import git
 from runner.git import Push, Repo
+from runner.git.memory import ANSWERS
 from runner.sight.pipes import Pipes
 
 NAMES = [
@@ -269,6 +270,17 @@ def test_neither_a_long_answer_nor_a_long_question_is_kept_in_memory(repo: Repo)
     for asked in ((), names):
         with pytest.raises(git.GitError):
             git.files(repo, here, *asked)
+
+
+def test_of_many_answers_the_oldest_are_forgotten(repo: Repo) -> None:
+    here = commit(repo, {"first": b"1", "last": b"2"})
+    names = ["first", *(f"none-{number}" for number in range(ANSWERS - 1)), "last"]
+    for name in names:
+        git.files(repo, here, name)
+    shutil.rmtree(repo.git_dir / "objects")
+    assert [file.path for file in git.files(repo, here, "last")] == ["last"]
+    with pytest.raises(git.GitError):
+        git.files(repo, here, "first")
 
 
 # Nobody's configuration

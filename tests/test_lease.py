@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from repositories import AUTO, add_task, at_home, bare_hub, clone, commit, git, project, settings, story
-from scenes import Scene, copied
+from scenes import Scene, copied, owned
 
 from runner import git as git_
 from runner import progress, worker
@@ -47,16 +47,6 @@ def designed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def scene(designed: Path, tmp_path: Path, person: Path) -> Scene:
     """One like it."""
     return copied(designed, tmp_path)
-
-
-def owned(scene: Scene) -> Lease:
-    """A claim of the build, with nothing done yet."""
-    view = scene.look()
-    taken = taking.claim(
-        scene.host(), view.settings, view.state("greet"), view.settings.agents[0], Stage.BUILD, 1, view.refs
-    )
-    assert isinstance(taken, Lease)
-    return taken
 
 
 def on_hub(scene: Scene, rev: str, path: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from moods import Moods, moody
 from repositories import COMMAND, add_task, at_home, bare_hub, git, project, settings, typed
-from scenes import Scene, copied
+from scenes import Scene, copied, owned
 from service.running import serving
 
 from runner import claims, commands, worker
@@ -271,15 +271,6 @@ def test_a_command_that_landed_at_a_hub_that_fell_silent_is_not_said_twice(
 
 
 # --- a stage under way ---------------------------------------------------------------------------------------------
-
-
-def owned(scene: Scene) -> Lease:
-    view = scene.look()
-    taken = taking.claim(
-        scene.host(), view.settings, view.state("greet"), view.settings.agents[0], Stage.BUILD, 1, view.refs
-    )
-    assert isinstance(taken, Lease)
-    return taken
 
 
 def test_the_owner_of_a_stage_works_on_while_the_hub_is_silent_and_pushes_later(
